@@ -1,0 +1,37 @@
+package agent
+
+import (
+	"context"
+	"errors"
+)
+
+// shutdownArgs are the arguments of guest-shutdown.
+type shutdownArgs struct {
+	// Mode is "powerdown" (if missing), "halt" or "reboot".
+	Mode *string `json:"mode,omitzero"`
+}
+
+// shutdown answers guest-shutdown. It runs the guest's program for the mode,
+// and shutdown(8) on a guest that has no such program.
+func (a *Agent) shutdown(_ context.Context, args shutdownArgs) (empty, error) {
+	mode := "powerdown"
+	if args.Mode != nil {
+		mode = *args.Mode
+	}
+	a.log.Info("guest-shutdown called, mode: " + mode)
+	var program, flag string
+	switch mode {
+	case "powerdown":
+		program, flag = "/sbin/poweroff", "-P"
+	case "halt":
+		program, flag = "/sbin/halt", "-H"
+	case "reboot":
+		program, flag = "/sbin/reboot", "-r"
+	default:
+		return empty{}, errors.New("mode is invalid (valid values are: halt|powerdown|reboot)")
+	}
+	if a.root.Executable(program) {
+		return empty{}, a.root.Run("shutdown", nil, program)
+	}
+	return empty{}, a.root.Run("shutdown", nil, "/sbin/shutdown", "-h", flag, "+0", "hypervisor initiated shutdown")
+}
