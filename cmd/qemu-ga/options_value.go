@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// longestTimeout is the largest number of seconds a timeout may have: a day.
+const longestTimeout = 86400
+
+// value reads and shows the value of a setting.
+type value interface {
+	// set takes the text of the command line or the configuration file.
+	// Lists grow with each set.
+	set(text string) error
+	// String is the text that set would take.
+	String() string
+}
+
+type boolValue bool
+
+func (v *boolValue) set(text string) error {
+	switch strings.TrimRight(text, " \t\v\f\r\n") {
+	case "true", "1":
+		*v = true
+	case "false", "0":
+		*v = false
+	default:
+		return fmt.Errorf("%q is neither true nor false", text)
+	}
+	return nil
+}
+
+func (v *boolValue) String() string { return strconv.FormatBool(bool(*v)) }
+
+type stringValue string
+
+func (v *stringValue) set(text string) error {
+	*v = stringValue(text)
+	return nil
+}
+
+func (v *stringValue) String() string { return string(*v) }
+
+type listValue []string
+
+func (v *listValue) set(text string) error {
+	*v = append(*v, splitList(text)...)
+	return nil
+}
+
+func (v *listValue) String() string { return strings.Join(*v, ",") }
+
+type secondsValue time.Duration
+
+func (v *secondsValue) set(text string) error {
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 32)
+	if err != nil || n < 1 || n > longestTimeout {
+		return fmt.Errorf("%q is not a number of seconds from 1 to %d", text, longestTimeout)
+	}
+	*v = secondsValue(time.Duration(n) * time.Second)
+	return nil
+}
+
+func (v *secondsValue) String() string {
+	return strconv.FormatInt(int64(time.Duration(*v)/time.Second), 10)
+}
+
+// cidsValue is a list of vsock context IDs.
+type cidsValue []uint32
+
+func (v *cidsValue) set(text string) error {
+	for _, field := range splitList(text) {
+		n, err := strconv.ParseUint(strings.TrimSpace(field), 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q is not a vsock CID: give numbers with commas between them, 2 is the host", field)
+		}
+		*v = append(*v, uint32(n))
+	}
+	return nil
+}
+
+func (v *cidsValue) String() string {
+	var b strings.Builder
+	for i, cid := range *v {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatUint(uint64(cid), 10))
+	}
+	return b.String()
+}
