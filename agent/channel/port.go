@@ -161,5 +161,5 @@ func openAdvice(cfg Config, err error) error {
 	case isBusy(err):
 		advice = "another program has it open: stop that one (another guest agent?)"
 	}
-	return fmt.Errorf("cannot open %s: %w: %s", cfg.Path, err, advice)
+	return fmt.Errorf("error opening channel '%s': %w: %s", cfg.Path, err, advice)
 }

@@ -24,8 +24,7 @@ const (
 // at the path is removed first, as qemu-ga does, unless somebody answers.
 func listenUnix(ctx context.Context, cfg Config) (Listener, error) {
 	if len(cfg.Path) > maxSocketPath {
-		return nil, fmt.Errorf("cannot listen on %s: the path is longer than the %d bytes a socket's may have: choose a shorter one with --path",
-			cfg.Path, maxSocketPath)
+		return nil, fmt.Errorf("UNIX socket path '%s' is too long: choose one of at most %d bytes with --path", cfg.Path, maxSocketPath)
 	}
 	if err := clearSocketPath(ctx, cfg.Path); err != nil {
 		return nil, err
@@ -36,7 +35,7 @@ func listenUnix(ctx context.Context, cfg Config) (Listener, error) {
 	}
 	ln, err := net.ListenUnix("unix", addr)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w: choose another path with --path", cfg.Path, errnoOf(err))
+		return nil, fmt.Errorf("Failed to bind socket to %s: %w: choose another path with --path", cfg.Path, errnoOf(err)) //nolint:revive,staticcheck // qemu-ga's words
 	}
 	// Package net would remove whatever is at the path by then.
 	ln.SetUnlinkOnClose(false)
@@ -58,16 +57,16 @@ func clearSocketPath(ctx context.Context, path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("cannot listen on %s: %w: choose another path with --path", path, errnoOf(err))
+		return fmt.Errorf("Failed to bind socket to %s: %w: choose another path with --path", path, errnoOf(err)) //nolint:revive,staticcheck // qemu-ga's words
 	case st.IsDir():
-		return fmt.Errorf("Failed to unlink socket %s: Is a directory: give the path of a socket with --path", path) //nolint:revive,staticcheck // qemu-ga's words
+		return fmt.Errorf("Failed to unlink socket %s: Is a directory: choose another path with --path", path) //nolint:revive,staticcheck // qemu-ga's words
 	case st.Mode().Type() == fs.ModeSocket:
 		if err := probe(ctx, path); !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot listen on %s: another program listens there: stop it, or choose another path with --path", path)
 		}
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot listen on %s: Failed to unlink it: %w: remove it, or choose another path with --path", path, errnoOf(err))
+		return fmt.Errorf("Failed to unlink socket %s: %w: remove it, or choose another path with --path", path, errnoOf(err)) //nolint:revive,staticcheck // qemu-ga's words
 	}
 	return nil
 }

@@ -16,7 +16,11 @@ func parseVsock(s string) (*vsock.Addr, error) {
 	cid, port, ok := strings.Cut(s, ":")
 	if !ok || cid == "" || port == "" {
 		return nil, fmt.Errorf("error parsing address '%s': give CID:PORT with --path, for example %d:1234 for any CID of this guest",
-			s, uint32(cidAny))
+			s, cidAny)
+	}
+	port, trail, ok := strings.Cut(port, ",")
+	if ok {
+		return nil, fmt.Errorf("trailing characters in address '%s': remove ',%s'", s, trail)
 	}
 	c, err := strconv.ParseUint(cid, 10, 32)
 	if err != nil {
@@ -30,7 +34,7 @@ func parseVsock(s string) (*vsock.Addr, error) {
 }
 
 // cidAny (VMADDR_CID_ANY) listens on every context ID the guest has.
-const cidAny = 1<<32 - 1
+const cidAny uint32 = 1<<32 - 1
 
 // listenVsock listens on a vsock address.
 func listenVsock(addr *vsock.Addr, cfg Config) (Listener, error) {

@@ -42,8 +42,8 @@ func parseKeyFile(data []byte) ([]entry, []groupHead, error) {
 		fail := func(format string, args ...any) ([]entry, []groupHead, error) {
 			return nil, nil, fmt.Errorf("line %d: %s", i+1, fmt.Sprintf(format, args...))
 		}
-		if !utf8.ValidString(line) || strings.IndexByte(line, 0) >= 0 {
-			return fail("it is not UTF-8 text")
+		if strings.IndexByte(line, 0) >= 0 {
+			return fail("it is not text")
 		}
 		if name, ok := groupName(text); ok {
 			if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r == '[' || unicode.IsControl(r) }) {
@@ -115,6 +115,9 @@ func addEntry(entries []entry, e entry) []entry {
 
 // unescape resolves the escapes in a value: \s \n \t \r \\.
 func unescape(value string) (string, error) {
+	if !utf8.ValidString(value) {
+		return "", errors.New("it is not UTF-8 text")
+	}
 	var b strings.Builder
 	for {
 		before, after, found := strings.Cut(value, `\`)
