@@ -1,0 +1,89 @@
+package freeze
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"qemu-ga/freeze/mountinfo"
+)
+
+// Check is what a freeze would do now.
+type Check struct {
+	// Ready tells that a freeze of everything would begin and leave nothing
+	// out that is on a disk of the guest and could hold an application's
+	// data: a snapshot would be consistent.
+	Ready bool `json:"ready"`
+	// Filesystems has every filesystem that holds files.
+	Filesystems []FilesystemReport `json:"filesystems"`
+	// Hook is the program that would be run; absent is none.
+	Hook string `json:"hook,omitempty"`
+	// Problems says in words what stands in the way of Ready.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// Check finds out what a freeze would do now: everything that it does before
+// the pre-sync, and nothing further. It opens the root of every filesystem
+// and changes nothing.
+func (e *Engine) Check() (Check, error) {
+	c := Check{Hook: e.cfg.Hook, Filesystems: []FilesystemReport{}}
+	mounts, all, err := e.survey()
+	if err != nil {
+		return c, err
+	}
+	p, err := makePlan(all, mounts, selection{exclude: e.cfg.Exclude})
+	if err != nil {
+		return c, err
+	}
+	level := p.level()
+	for i, f := range p.targets {
+		r, problem := f.foresee()
+		r.Level = level[i]
+		c.Filesystems = append(c.Filesystems, r)
+		if problem {
+			c.Problems = append(c.Problems, r.Mountpoint+": "+r.Reason)
+		}
+	}
+	for _, s := range p.skipped {
+		c.Filesystems = append(c.Filesystems, s.describe())
+	}
+	if e.cfg.Hook != "" {
+		if _, err := exec.LookPath(e.cfg.Hook); err != nil {
+			c.Problems = append(c.Problems, fmt.Sprintf("the hook cannot be run, so every freeze fails: %v", err))
+		}
+	}
+	c.Ready = len(c.Problems) == 0
+	return c, nil
+}
+
+// foresee tells what would become of f, and whether that is a problem.
+func (f *filesystem) foresee() (r FilesystemReport, problem bool) {
+	r = f.describe()
+	t, err := openTarget(f)
+	if err == nil {
+		_ = t.file.Close()
+	}
+	switch {
+	case errors.Is(err, errUnreachable):
+		r.Outcome, r.Reason, problem = OutcomeSkipped, err.Error(), true
+	case err != nil:
+		r.Outcome, r.Reason, problem = OutcomeBlocked, err.Error(), true
+	case noFreezeOperation[f.Type]:
+		r.Outcome, r.Reason, problem = OutcomeUnsupported, notFreezable(f.Type), !f.quiet()
+	default:
+		r.Outcome = OutcomeWouldFreeze
+	}
+	return r, problem
+}
+
+// quiet tells whether a filesystem that cannot be frozen does no harm to a
+// snapshot: nobody can write to it, or it holds the firmware's boot files,
+// which only an upgrade of the boot loader writes.
+func (f *filesystem) quiet() bool {
+	return !slices.ContainsFunc(f.Mounts, func(m mountinfo.Mount) bool {
+		firmware := m.FSType == "vfat" && (strings.HasPrefix(m.Point, "/boot") || strings.HasPrefix(m.Point, "/efi"))
+		return !firmware && !m.HasOption("ro")
+	})
+}

@@ -1,0 +1,327 @@
+package freeze
+
+import (
+	"encoding/json"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// freezerName is the name a program is started by to be a freezer.
+const freezerName = "qemu-ga-freezer"
+
+// The descriptors that a freezer inherits: the socket pair to its agent, and
+// from firstTarget on one for each target.
+const (
+	ordersFD    = 3
+	firstTarget = 4
+)
+
+// Init turns the process into a freezer if it was started as one, and then
+// does not return. A program that freezes calls it first thing in main.
+//
+// The freezer is a child of the agent that lives for one freeze. It alone
+// calls FIFREEZE, so an ioctl that never returns hangs a thread of the child,
+// and it thaws what it froze on the agent's word, when the agent is gone, at
+// the deadline, and on SIGTERM, whichever comes first.
+func Init() {
+	if len(os.Args) != 2 || os.Args[0] != freezerName {
+		return
+	}
+	count, err := strconv.Atoi(os.Args[1])
+	if err != nil || count < 1 {
+		os.Exit(2)
+	}
+	protect()
+	_ = unix.SetNonblock(ordersFD, true) // so that a write can be given up
+	newFreezer(os.NewFile(ordersFD, "orders"), firstTarget, count).run()
+	os.Exit(0)
+}
+
+// protect keeps the freezer able to thaw when the guest is short of memory:
+// the kernel's killer passes over it, and its pages are not taken away. Both
+// need privileges that a freezer has wherever freezing works; without them
+// it does what it can.
+func protect() {
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0)
+	_ = unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
+}
+
+// freezer is the state of the child. One goroutine owns it; the ioctls run
+// in threads of their own, started and parked before the first of them.
+type freezer struct {
+	conn    *os.File
+	fds     []int
+	workers []chan operation
+	answers chan answer
+	orders  chan order
+	signals chan os.Signal
+
+	phase    phase
+	results  []result
+	order    order
+	level    int
+	waiting  int // ioctls of this level that have not returned
+	frozenAt time.Time
+	thawAt   time.Time
+	thaw     *thawing
+	why      string
+	told     bool // the agent knows that everything but the pending is thawed
+	window   <-chan time.Time
+	deadline <-chan time.Time
+	slow     <-chan time.Time
+	rcu      *expedited
+}
+
+type phase int
+
+const (
+	idle phase = iota
+	freezing
+	held
+	thawed
+)
+
+// operation is a system call that a target's thread makes.
+type operation struct {
+	kind string // doSync, doFreeze or doThaw
+	call func(fd int) error
+}
+
+var (
+	syncing    = operation{doSync, unix.Syncfs}
+	freezingOp = operation{doFreeze, fifreeze}
+	thawingOp  = operation{doThaw, fithaw}
+)
+
+// answer is a system call's return.
+type answer struct {
+	target int
+	kind   string
+	errno  unix.Errno
+	took   time.Duration
+}
+
+// patience is how long the agent waits for thaws that do not return before
+// it is told which ones.
+const patience = time.Second
+
+func newFreezer(conn *os.File, first, count int) *freezer {
+	f := &freezer{
+		conn: conn, answers: make(chan answer, 2*count), orders: make(chan order),
+		signals: make(chan os.Signal, 1), results: make([]result, count), rcu: newExpedited(),
+	}
+	started := make(chan bool)
+	for i := range count {
+		f.fds = append(f.fds, first+i)
+		work := make(chan operation, 1)
+		f.workers = append(f.workers, work)
+		go func() {
+			runtime.LockOSThread()
+			started <- true
+			for op := range work {
+				begun := time.Now()
+				errno := errnoOf(op.call(first + i))
+				f.answers <- answer{i, op.kind, errno, time.Since(begun)}
+			}
+		}()
+	}
+	for range count {
+		<-started
+	}
+	return f
+}
+
+// run serves the agent until nothing is frozen any more.
+func (f *freezer) run() {
+	signal.Notify(f.signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	go func() {
+		defer close(f.orders)
+		for dec := json.NewDecoder(f.conn); ; {
+			var o order
+			if dec.Decode(&o) != nil {
+				return
+			}
+			f.orders <- o
+		}
+	}()
+	f.tell(event{Is: isReady})
+	for f.phase != thawed || f.busy() {
+		select {
+		case o, ok := <-f.orders:
+			if !ok {
+				f.orders = nil
+				f.giveUp(whyAgent)
+				continue
+			}
+			f.obey(o)
+		case a := <-f.answers:
+			f.returned(a)
+		case <-f.window:
+			f.giveUp(whyWindow)
+		case <-f.deadline:
+			f.giveUp(whyDeadline)
+		case <-f.slow:
+			if !f.told {
+				f.tellThawed()
+			}
+		case <-f.signals:
+			f.giveUp(whySignal)
+		}
+	}
+}
+
+func (f *freezer) obey(o order) {
+	switch {
+	case o.Do == doSync && f.phase == idle && o.Target < len(f.workers):
+		f.workers[o.Target] <- syncing
+	case o.Do == doFreeze && f.phase == idle && len(o.Lands) == len(f.workers):
+		f.freeze(o)
+	case o.Do == doThaw:
+		f.giveUp(whyAsked)
+	}
+}
+
+// freeze opens the window.
+func (f *freezer) freeze(o order) {
+	f.order, f.phase = o, freezing
+	f.window, f.deadline = time.After(o.Window), time.After(o.Deadline)
+	if o.Expedite {
+		f.rcu.raise()
+	}
+	f.frozenAt = time.Now()
+	f.beginLevel()
+}
+
+// beginLevel releases the threads of the next level, or ends the window.
+func (f *freezer) beginLevel() {
+	if f.level == len(f.order.Levels) {
+		f.phase, f.window = held, nil
+		window := time.Since(f.frozenAt)
+		f.rcu.restore()
+		f.tell(event{Is: isFrozen, Results: f.results, Window: window, At: time.Now()})
+		return
+	}
+	for _, i := range f.order.Levels[f.level] {
+		f.results[i].Pending = true
+		f.waiting++
+		f.workers[i] <- freezingOp
+	}
+}
+
+// returned takes note of one system call's end.
+func (f *freezer) returned(a answer) {
+	r := &f.results[a.target]
+	switch a.kind {
+	case doSync:
+		f.tell(event{Is: isSynced, Target: a.target, Result: result{Freeze: a.errno, Took: a.took}})
+	case doFreeze:
+		r.Pending, r.Freeze, r.Took, r.Frozen = false, a.errno, a.took, a.errno == 0
+		f.frozeOne(a.target)
+	case doThaw:
+		r.Pending, r.Thaw, r.Thawed = false, a.errno, isThaw(a.errno)
+		f.thaw.finished(a.target, a.errno)
+		f.thawOn()
+	}
+}
+
+// frozeOne goes on after a FIFREEZE has returned.
+func (f *freezer) frozeOne(i int) {
+	if f.phase == thawed { // too late: given up meanwhile
+		if !f.results[i].Frozen {
+			f.thaw.drop(i)
+		}
+		f.thawOn()
+		return
+	}
+	f.waiting--
+	if errno := f.results[i].Freeze; errno != 0 && errno != unix.EOPNOTSUPP && errno != unix.EBUSY {
+		f.giveUp(whyError)
+		return
+	}
+	if f.waiting == 0 {
+		f.level++
+		f.beginLevel()
+	}
+}
+
+// giveUp thaws everything that is frozen, and what is still being frozen as
+// soon as its ioctl returns.
+func (f *freezer) giveUp(why string) {
+	if f.phase == thawed {
+		return
+	}
+	early := f.phase == freezing
+	f.phase, f.why, f.window, f.deadline = thawed, why, nil, nil
+	left := make([]bool, len(f.results))
+	for i, r := range f.results {
+		left[i] = r.Frozen || r.Pending
+	}
+	lands := f.order.Lands
+	if lands == nil {
+		lands = make([][]int, len(f.results)) // nothing was frozen yet
+	}
+	f.thawAt, f.slow = time.Now(), time.After(patience)
+	f.thaw = newThawing(lands, left, func(i int) {
+		f.results[i].Pending = true
+		f.workers[i] <- thawingOp
+	})
+	f.thaw.next(f.ready)
+	if early {
+		f.rcu.restore()
+		f.tell(event{Is: isFailed, Why: why, Results: f.results, Window: f.thawAt.Sub(f.frozenAt)})
+	}
+	f.thawOn()
+}
+
+// ready tells whether target i can be thawed: its FIFREEZE has returned.
+func (f *freezer) ready(i int) bool { return f.results[i].Frozen && !f.results[i].Pending }
+
+// thawOn begins the thaws that can begin, and reports when only pending
+// freezes are left and when nothing is.
+func (f *freezer) thawOn() {
+	f.thaw.next(f.ready)
+	if !f.busy() || f.phaseOver() && !f.told {
+		f.tellThawed()
+	}
+}
+
+func (f *freezer) tellThawed() {
+	f.told = true
+	f.tell(event{Is: isThawed, Why: f.why, Results: f.results, Thaw: time.Since(f.thawAt), At: time.Now()})
+}
+
+// phaseOver tells whether no FITHAW is under way.
+func (f *freezer) phaseOver() bool {
+	for _, r := range f.results {
+		if r.Pending && r.Frozen {
+			return false
+		}
+	}
+	return true
+}
+
+// busy tells whether a system call has not returned.
+func (f *freezer) busy() bool {
+	for _, r := range f.results {
+		if r.Pending {
+			return true
+		}
+	}
+	return false
+}
+
+// tell reports to the agent, if it still listens. One that has stopped must
+// not stop the freezer.
+func (f *freezer) tell(e event) {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return
+	}
+	_ = f.conn.SetWriteDeadline(time.Now().Add(patience))
+	_, _ = f.conn.Write(append(text, '\n'))
+}

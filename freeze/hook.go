@@ -1,0 +1,81 @@
+package freeze
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The words that a hook is called with.
+const (
+	hookFreeze = "freeze"
+	hookThaw   = "thaw"
+)
+
+// HookRun is one run of the hook program.
+type HookRun struct {
+	// Program is the file that was run, Argument its only argument.
+	Program  string `json:"program"`
+	Argument string `json:"argument"`
+	// Nanoseconds is how long it ran.
+	Nanoseconds int64 `json:"nanoseconds"`
+	// Error says why the run counts as failed; absent means success.
+	Error string `json:"error,omitempty"`
+	// Output is the end of what it wrote to its standard output and error,
+	// at most 4 KiB.
+	Output string `json:"output,omitempty"`
+}
+
+// runHook runs program with one argument, in a session of its own so that all
+// that it starts can be killed with it at the limit. What it leaves running
+// in the background is left alone, and not waited for: only a moment for the
+// rest of its output. The error has qemu-ga's words.
+func runHook(ctx context.Context, program, argument string, limit time.Duration) (HookRun, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	out := &tail{}
+	cmd := exec.CommandContext(ctx, program, argument)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	begun := time.Now()
+	err := hookError(ctx, cmd.Run(), program, limit, out)
+	run := HookRun{Program: program, Argument: argument, Nanoseconds: int64(time.Since(begun)), Output: out.String()}
+	if err != nil {
+		run.Error = err.Error()
+	}
+	return run, err
+}
+
+// hookError puts a run's end into the words that qemu-ga has for it.
+func hookError(ctx context.Context, err error, program string, limit time.Duration, out *tail) error {
+	const action = "execute fsfreeze hook"
+	var exit *exec.ExitError
+	var errno syscall.Errno
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("child process has failed to %s: %s did not end within %v and was killed", action, program, limit)
+	case ctx.Err() != nil:
+		return errStopped
+	case errors.As(err, &exit) && exit.Exited() && out.raw() != "":
+		return fmt.Errorf("child process has failed to %s: %s", action, out.raw())
+	case errors.As(err, &exit) && exit.Exited():
+		return fmt.Errorf("child process has failed to %s: exit status %d", action, exit.ExitCode())
+	case errors.As(err, &exit) && out.raw() != "":
+		return fmt.Errorf("child process has terminated abnormally: %s", out.raw())
+	case errors.As(err, &exit):
+		return errors.New("child process has terminated abnormally")
+	case errors.As(err, &errno):
+		return fmt.Errorf("child process has failed to %s: failed to exec '%s': %s\n", action, program, words(errno)) //nolint:revive,staticcheck // the C agent's line end
+	default:
+		return fmt.Errorf("child process has failed to %s: failed to exec '%s': %w\n", action, program, err) //nolint:revive,staticcheck // the C agent's line end
+	}
+}

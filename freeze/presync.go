@@ -1,0 +1,153 @@
+package freeze
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The pre-sync writes out what is dirty while applications run on, so that
+// FIFREEZE finds little left. It is repeated while it pays: most of what
+// remains after the first pass was written during it.
+const (
+	maxPasses   = 3
+	shortPass   = 20 * time.Millisecond // a pass under this leaves nothing worth another
+	stallPeriod = 500 * time.Millisecond
+)
+
+// errStopped is why a freeze ends that its caller no longer wants.
+var errStopped = fmt.Errorf("cannot freeze: the request was given up")
+
+// preSync syncs all targets through the freezer. It takes the time it takes
+// as long as their disks complete writes; a disk that completes none for
+// limit is hung, and the freeze must not begin. Errors of syncfs are left to
+// FIFREEZE, which meets them again.
+func preSync(ctx context.Context, c *child, targets []target, sys string, limit time.Duration) (passes int, err error) {
+	groups := byDisk(targets)
+	for passes < maxPasses {
+		begun := time.Now()
+		if err := syncPass(ctx, c, targets, groups, sys, limit); err != nil {
+			return passes, err
+		}
+		passes++
+		if time.Since(begun) < shortPass {
+			break
+		}
+		groups = eachAlone(len(targets))
+	}
+	return passes, nil
+}
+
+// byDisk puts the targets that share a disk into one group: synced one after
+// another, they do not stall everybody who writes to that disk, as all at
+// once would.
+func byDisk(targets []target) [][]int {
+	var groups [][]int
+	for i, t := range targets {
+		mine := []int{i}
+		groups = slices.DeleteFunc(groups, func(group []int) bool {
+			shared := slices.ContainsFunc(group, func(j int) bool {
+				return slices.ContainsFunc(t.Disks, func(d device) bool { return slices.Contains(targets[j].Disks, d) })
+			})
+			if shared {
+				mine = append(group, mine...)
+			}
+			return shared
+		})
+		groups = append(groups, mine)
+	}
+	return groups
+}
+
+func eachAlone(count int) [][]int {
+	groups := make([][]int, count)
+	for i := range groups {
+		groups[i] = []int{i}
+	}
+	return groups
+}
+
+// syncPass syncs every target once: the groups in parallel, the members of
+// each one by one.
+func syncPass(ctx context.Context, c *child, targets []target, groups [][]int, sys string, limit time.Duration) error {
+	watch := newStallWatch(sys, limit)
+	begin := func(i int) {
+		watch.begin(i, targets[i])
+		c.send(order{Do: doSync, Target: i})
+	}
+	queue := make(map[int][]int) // target being synced -> those to follow
+	for _, group := range groups {
+		queue[group[0]] = group[1:]
+		begin(group[0])
+	}
+	tick := time.NewTicker(stallPeriod)
+	defer tick.Stop()
+	for len(queue) > 0 {
+		select {
+		case e, ok := <-c.events:
+			if !ok {
+				return fmt.Errorf("cannot freeze: the freezer ended while it synced: %s", c.stderr)
+			}
+			next, syncing := queue[e.Target]
+			if e.Is != isSynced || !syncing {
+				continue
+			}
+			watch.end(e.Target)
+			delete(queue, e.Target)
+			if len(next) > 0 {
+				queue[next[0]] = next[1:]
+				begin(next[0])
+			}
+		case now := <-tick.C:
+			if err := watch.check(now); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return errStopped
+		}
+	}
+	return nil
+}
+
+// stallWatch notices a disk that has stopped completing writes.
+type stallWatch struct {
+	sys   string
+	limit time.Duration
+	syncs map[int]*watched
+}
+
+// watched is one target that is being synced.
+type watched struct {
+	target
+	completed uint64    // writes and flushes its devices had completed
+	since     time.Time // when that number last changed
+}
+
+func newStallWatch(sys string, limit time.Duration) *stallWatch {
+	return &stallWatch{sys: sys, limit: limit, syncs: make(map[int]*watched)}
+}
+
+func (s *stallWatch) begin(i int, t target) {
+	s.syncs[i] = &watched{target: t, completed: completed(s.sys, t.Devices), since: time.Now()}
+}
+
+func (s *stallWatch) end(i int) { delete(s.syncs, i) }
+
+// check tells of the first target whose devices have completed no write for
+// as long as the limit. The devices that the filesystem sits on count, not
+// the disks below: others may keep those busy.
+func (s *stallWatch) check(now time.Time) error {
+	for _, w := range s.syncs {
+		if n := completed(s.sys, w.Devices); n != w.completed {
+			w.completed, w.since = n, now
+		}
+		if now.Sub(w.since) >= s.limit {
+			return fmt.Errorf("cannot freeze %s: its disk (%s) has completed no write for %v, so it is hung; nothing was frozen: %w",
+				w.point, w.Source, s.limit, spell(unix.ETIMEDOUT))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package freeze
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"qemu-ga/freeze/mountinfo"
+)
+
+// session is one freeze, from its request until nothing of it is frozen. Up
+// to the answer the goroutine that runs Freeze owns it, from then on hold.
+type session struct {
+	e        *Engine
+	by       string
+	points   []string
+	since    time.Time
+	deadline time.Duration
+	cancel   context.CancelFunc // ends a running freeze
+	answered chan struct{}      // closed when Freeze has its answer
+	requests chan thawRequest
+	over     chan struct{} // closed when nothing is held any more
+
+	plan   plan
+	child  *child // nil when it is gone
+	rcu    *expedited
+	state  state
+	hooked bool // the hook was run with "freeze" and not with "thaw"
+	quiet  bool
+	known  bool           // the freezer has said what it froze
+	lost   bool           // the freezer died or was ended
+	late   <-chan outcome // thaws of our own that have not returned
+
+	mu       sync.Mutex // guards what a report reads
+	targets  []target
+	results  []result
+	hooks    []HookRun
+	times    Times
+	frozenAt time.Time
+	thawedAt time.Time
+	why      string
+}
+
+// thawRequest asks the goroutine that holds a freeze to end it.
+type thawRequest struct {
+	why   string
+	reply chan<- thawAnswer
+}
+
+// thawAnswer is what a thaw comes to.
+type thawAnswer struct {
+	count int
+	err   error
+}
+
+func newSession(e *Engine, req Request, cancel context.CancelFunc) *session {
+	s := &session{
+		e: e, by: req.By, points: req.Mountpoints, since: time.Now(), deadline: e.cfg.Timeout,
+		cancel: cancel, answered: make(chan struct{}), requests: make(chan thawRequest), over: make(chan struct{}),
+	}
+	if req.Timeout > 0 {
+		s.deadline = req.Timeout
+	}
+	return s
+}
+
+// freeze goes the whole way to frozen filesystems. Whatever it began is
+// undone when it returns an error, or freezes nothing.
+func (s *session) freeze(ctx context.Context) (err error) {
+	s.rcu = newExpedited()
+	defer func() {
+		if err != nil || s.count() == 0 {
+			err = s.undo(err)
+		}
+	}()
+	cfg := &s.e.cfg
+	if err := s.prepare(); err != nil || len(s.targets) == 0 {
+		return err
+	}
+	if s.child, err = startChild(cfg.Program, s.targets); err != nil {
+		return err
+	}
+	if !cfg.NoPresync {
+		if err := s.presync(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.hook(ctx, hookFreeze); err != nil {
+		return err
+	}
+	s.mark()
+	s.quiet = true
+	cfg.Quiet(true)
+	s.update(func() { s.frozenAt = time.Now() })
+	s.child.send(order{
+		Do: doFreeze, Lands: s.plan.lands, Levels: s.plan.levels,
+		Window: cfg.WindowTimeout, Deadline: s.deadline, Expedite: !cfg.NoExpedite,
+	})
+	return s.await(ctx)
+}
+
+// prepare finds out what to freeze and opens all of it, before anything is
+// frozen: an open between two freezes can wait for ever on a permission
+// daemon whose own disk stands still.
+func (s *session) prepare() error {
+	p, targets, err := s.e.prepare(s.points)
+	s.update(func() { s.plan, s.targets, s.results = p, targets, make([]result, len(targets)) })
+	return err
+}
+
+// prepare makes the plan and opens its targets. When one is refused, the
+// error names every one that is.
+func (e *Engine) prepare(points []string) (plan, []target, error) {
+	mounts, all, err := e.survey()
+	if err != nil {
+		return plan{}, nil, err
+	}
+	sel := selection{points: points, exclude: e.cfg.Exclude}
+	p, err := makePlan(all, mounts, sel)
+	if err != nil {
+		return p, nil, err
+	}
+	var targets []target
+	var refused []string
+	for _, f := range p.targets {
+		t, err := openTarget(f)
+		switch {
+		case errors.Is(err, errUnreachable):
+			sel.unreachable = append(sel.unreachable, f)
+		case err != nil:
+			refused = append(refused, err.Error())
+		default:
+			targets = append(targets, t)
+		}
+	}
+	if len(sel.unreachable) > 0 { // the plan's numbers are no longer ours
+		p, err = makePlan(all, mounts, sel)
+	}
+	if err == nil && len(refused) > 0 {
+		err = errors.New(strings.Join(refused, "; "))
+	}
+	if err != nil {
+		closeAll(targets)
+		return p, nil, err
+	}
+	return p, targets, nil
+}
+
+// survey reads the mount table and what the block devices are made of.
+func (e *Engine) survey() ([]mountinfo.Mount, []*filesystem, error) {
+	mounts, err := mountinfo.Read(e.cfg.Mounts)
+	if err != nil {
+		return nil, nil, err
+	}
+	topo := topology{sys: e.cfg.Sys, dev: e.cfg.Dev}
+	all := fold(mounts)
+	for _, f := range all {
+		if f.onDisk() {
+			topo.describe(f)
+		}
+	}
+	return mounts, all, nil
+}
+
+// presync runs the pre-sync. A freezer that hangs in it holds nothing and is
+// let go.
+func (s *session) presync(ctx context.Context) error {
+	begun := time.Now()
+	passes, err := preSync(ctx, s.child, s.targets, s.e.cfg.Sys, s.e.cfg.StallTimeout)
+	s.update(func() { s.times.Passes, s.times.Presync = passes, int64(time.Since(begun)) })
+	if err != nil {
+		s.child.kill()
+		s.child = nil
+	}
+	return err
+}
+
+// hook runs the hook program, if there is one.
+func (s *session) hook(ctx context.Context, argument string) error {
+	if s.e.cfg.Hook == "" {
+		return nil
+	}
+	s.hooked = argument == hookFreeze
+	s.e.cfg.Log.Info(fmt.Sprintf("executing fsfreeze hook with arg '%s'", argument))
+	run, err := runHook(ctx, s.e.cfg.Hook, argument, s.e.cfg.HookTimeout)
+	s.update(func() { s.hooks = append(s.hooks, run) })
+	if err != nil {
+		s.e.cfg.Log.Error(strings.TrimSpace(err.Error()))
+	}
+	return err
+}
+
+// mark leaves word for a restarted agent.
+func (s *session) mark() {
+	s.state = state{Phase: Frozen, Boot: bootID(), Since: s.since, Deadline: s.deadline, By: s.by}
+	if s.hooked {
+		s.state.Hook = s.e.cfg.Hook
+	}
+	s.state.RCU = !s.e.cfg.NoExpedite && s.rcu.off()
+	for i, t := range s.targets {
+		s.state.Targets = append(s.state.Targets, stateTarget{Dev: t.Dev, Point: t.point, Lands: s.plan.lands[i]})
+	}
+	s.e.saveState(s.state)
+}
+
+// undo takes back what was begun, after a failure or when there was nothing
+// to freeze. What the freezer held it has thawed.
+func (s *session) undo(err error) error {
+	s.release()
+	if s.hooked {
+		if herr := s.hook(context.Background(), hookThaw); err == nil {
+			err = herr
+		}
+	}
+	if s.state.Phase != "" {
+		s.e.dropState()
+	}
+	return err
+}
+
+// update changes what a report reads.
+func (s *session) update(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// count is how many filesystems the freeze holds.
+func (s *session) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, r := range s.results {
+		if r.Frozen && !r.Thawed {
+			n++
+		}
+	}
+	return n
+}
+
+// descriptors gives the targets' numbers for ioctls.
+func descriptors(targets []target) []int {
+	fds := make([]int, len(targets))
+	for i, t := range targets {
+		fds[i] = int(t.file.Fd())
+	}
+	return fds
+}
+
+func closeAll(targets []target) {
+	for _, t := range targets {
+		_ = t.file.Close()
+	}
+}

@@ -1,0 +1,107 @@
+package freeze
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"qemu-ga/freeze/mountinfo"
+)
+
+// stateName is qemu-ga's name for the file that says that filesystems are
+// frozen. qemu-ga leaves it empty; ours names them.
+const stateName = "qga.state.isfrozen"
+
+// state is what the file holds: enough for the next agent, or for
+// `qemu-ga thaw`, to thaw what a freeze has left frozen and to tell the host.
+type state struct {
+	// Phase is Frozen while filesystems are frozen or about to be, Expired
+	// when they are thawed and the host has not been told.
+	Phase State `json:"phase"`
+	// Boot is the kernel's random number of this boot: a file of an earlier
+	// one is stale.
+	Boot string `json:"boot"`
+	// Since is when the freeze was asked for, Deadline how long it may last.
+	Since    time.Time     `json:"since"`
+	Deadline time.Duration `json:"deadline"`
+	// By says who asked.
+	By string `json:"by,omitempty"`
+	// Hook is the program that was run with "freeze": a "thaw" is owed.
+	Hook string `json:"hook,omitempty"`
+	// RCU tells that grace periods may have been left expedited.
+	RCU bool `json:"rcu,omitempty"`
+	// Targets are the filesystems.
+	Targets []stateTarget `json:"targets,omitempty"`
+	// Thawed and Why say when and why the freeze ended, once it has.
+	Thawed time.Time `json:"thawed,omitzero"`
+	Why    string    `json:"why,omitempty"`
+}
+
+// stateTarget names a filesystem for a later process: by its superblock's
+// number, as mount points may have changed.
+type stateTarget struct {
+	Dev   mountinfo.Dev `json:"dev"`
+	Point string        `json:"point"`
+	Lands []int         `json:"lands,omitempty"`
+}
+
+// foreign is the state of a file that is not ours: qemu-ga's own is empty.
+var foreign = state{Phase: Frozen, Why: "another agent"}
+
+// readState reads the state directory's file. It reports false if there is
+// none, or only that of an earlier boot. A file that cannot be understood is another agent's: it still says
+// that filesystems may be frozen.
+func readState(dir string) (state, bool, error) {
+	text, err := os.ReadFile(filepath.Join(dir, stateName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return state{}, false, nil
+	}
+	if err != nil {
+		return state{}, false, fmt.Errorf("cannot tell whether filesystems are frozen: %w", err)
+	}
+	var s state
+	if json.Unmarshal(text, &s) != nil || s.Phase != Frozen && s.Phase != Expired {
+		return foreign, true, nil
+	}
+	return s, s.Boot == bootID(), nil
+}
+
+// bootID names this run of the kernel.
+func bootID() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// write puts the state where a restarted agent finds it, whole or not at all.
+// The file is not synced: what it speaks of ends with the kernel that runs.
+func (s state) write(dir string) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, stateName)
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return fmt.Errorf("cannot write the state file: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("cannot write the state file: %w", err)
+	}
+	return nil
+}
+
+// removeState forgets the freeze.
+func removeState(dir string) error {
+	err := os.Remove(filepath.Join(dir, stateName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove the state file: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package freeze
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// await waits until the freezer has frozen everything or given up. A freezer
+// that does neither in time is ended, and what it froze thawed.
+func (s *session) await(ctx context.Context) error {
+	limit := time.After(s.e.cfg.WindowTimeout + 2*patience)
+	stop := ctx.Done()
+	failed := errStopped
+	for {
+		select {
+		case e, ok := <-s.child.events:
+			switch {
+			case !ok:
+				stderr := s.child.stderr
+				s.lose()
+				return fmt.Errorf("cannot freeze: the freezer ended, and everything was thawed: %s", stderr)
+			case e.Is == isFrozen && stop != nil:
+				s.known = true
+				s.update(func() { s.results, s.times.Window = e.Results, int64(e.Window) })
+				return nil
+			case e.Is == isFailed:
+				failed = s.failure(e)
+			case e.Is == isThawed:
+				s.absorb(e)
+				return failed
+			}
+		case <-stop:
+			stop = nil
+			s.child.send(order{Do: doThaw})
+		case <-limit:
+			s.lose()
+			return fmt.Errorf("cannot freeze: the freezer has not answered for %v; it was ended, and everything thawed",
+				s.e.cfg.WindowTimeout+2*patience)
+		}
+	}
+}
+
+// failure says why the freezer gave up, in qemu-ga's words where it has any.
+func (s *session) failure(e event) error {
+	var slow []string
+	for i, r := range e.Results {
+		if r.Freeze != 0 && r.Freeze != unix.EOPNOTSUPP && r.Freeze != unix.EBUSY {
+			return fmt.Errorf("failed to freeze %s: %w", s.targets[i].point, spell(r.Freeze))
+		}
+		if r.Pending && !r.Frozen {
+			slow = append(slow, s.targets[i].point)
+		}
+	}
+	switch e.Why {
+	case whyWindow:
+		return fmt.Errorf("cannot freeze %s within %v: look at its disk; everything else was thawed",
+			strings.Join(slow, ", "), s.e.cfg.WindowTimeout)
+	case whySignal:
+		return errors.New("cannot freeze: the freezer was told to stop")
+	case whyDeadline:
+		return fmt.Errorf("cannot freeze: the deadline of %v passed before everything was frozen", s.deadline)
+	default:
+		return errStopped
+	}
+}
+
+// absorb takes over what the freezer says it thawed.
+func (s *session) absorb(e event) {
+	s.known = true
+	s.update(func() {
+		if len(e.Results) == len(s.results) {
+			s.results = e.Results
+		}
+		s.times.Thaw, s.thawedAt = int64(e.Thaw), e.At
+	})
+}
+
+// lose ends a freezer that died or does not answer, and thaws in its place:
+// the agent holds the same descriptors.
+func (s *session) lose() {
+	s.lost = true
+	s.child.end()
+	gone := time.After(patience)
+	for alive := true; alive; {
+		select {
+		case e, ok := <-s.child.events:
+			alive = ok
+			if e.Is == isThawed {
+				s.absorb(e)
+			}
+		case <-gone:
+			alive = false // a thread of it is in the kernel: see linger
+		}
+	}
+	if s.state.RCU {
+		s.rcu.settle()
+	}
+	s.thawSelf()
+}
+
+// thawSelf thaws what is or may be frozen through the agent's own
+// descriptors. Thaws that do not return soon are left to linger.
+func (s *session) thawSelf() {
+	begun := time.Now()
+	left := make([]bool, len(s.targets))
+	for i, r := range s.results {
+		// A freezer that died in the window has not said what it froze.
+		left[i] = !r.Thawed && (r.Frozen || r.Pending || !s.known)
+	}
+	if !slices.Contains(left, true) {
+		return
+	}
+	outcomes := thawAll(descriptors(s.targets), s.plan.lands, left)
+	limit := time.After(patience)
+	for {
+		select {
+		case o, ok := <-outcomes:
+			if !ok {
+				s.update(func() { s.times.Thaw, s.thawedAt = int64(time.Since(begun)), time.Now() })
+				return
+			}
+			left[o.target] = false
+			s.update(func() { s.results[o.target].note(o.errno) })
+		case <-limit:
+			s.late = outcomes
+			s.update(func() {
+				for i := range left {
+					s.results[i].Pending = left[i]
+				}
+				s.thawedAt = time.Now()
+			})
+			return
+		}
+	}
+}
+
+// note takes down the end of a FITHAW.
+func (r *result) note(errno unix.Errno) {
+	r.Pending, r.Thaw, r.Thawed = false, errno, isThaw(errno)
+	if errno == 0 {
+		r.Frozen = true // whoever froze it had no time to say so
+	}
+}
+
+// release ends what had to stop for the freeze, and lets the freezer and the
+// descriptors go, at once or when the last ioctl has come back.
+func (s *session) release() {
+	if s.quiet {
+		s.quiet = false
+		s.e.cfg.Quiet(false)
+	}
+	var stuck []string
+	for i, r := range s.results {
+		if r.Pending {
+			stuck = append(stuck, s.targets[i].point)
+		}
+	}
+	if len(stuck) > 0 {
+		s.e.cfg.Log.Error(fmt.Sprintf("%s is stuck in the kernel: it is thawed when its disk answers", strings.Join(stuck, ", ")))
+		s.e.markStuck(stuck, 1)
+		go s.linger(stuck)
+		return
+	}
+	if s.child != nil {
+		s.child.close()
+	}
+	s.rcu.close()
+	closeAll(s.targets)
+}
+
+// linger waits for ioctls that are stuck in the kernel, and thaws what they
+// leave frozen. A freezer that lives does so itself; one that was killed
+// cannot.
+func (s *session) linger(stuck []string) {
+	if s.child != nil {
+		for range s.child.events { //nolint:revive // until it is closed
+		}
+	}
+	if s.late != nil {
+		for range s.late { //nolint:revive // until it is closed
+		}
+	}
+	s.child = nil
+	left := make([]bool, len(s.targets))
+	for i, r := range s.results {
+		left[i] = r.Pending
+	}
+	for range thawAll(descriptors(s.targets), s.plan.lands, left) { //nolint:revive // until it is closed
+	}
+	s.rcu.close()
+	closeAll(s.targets)
+	s.e.markStuck(stuck, -1)
+	s.e.cfg.Log.Warn(fmt.Sprintf("%s has come back from the kernel and is thawed", strings.Join(stuck, ", ")))
+}
