@@ -2,12 +2,14 @@ package guest
 
 import (
 	"context"
-	"os"
+	"errors"
+	"io/fs"
 	"path"
-
-	"golang.org/x/sys/unix"
+	"slices"
 
 	"qemu-ga/freeze/mountinfo"
+
+	"golang.org/x/sys/unix"
 )
 
 // Filesystem is a mounted filesystem that lies on block devices of its own.
@@ -40,10 +42,10 @@ func (r Root) Filesystems(ctx context.Context) ([]Filesystem, error) {
 		return nil, err
 	}
 	list := make([]Filesystem, 0, len(mounts))
-	for i := len(mounts) - 1; i >= 0; i-- {
-		fs := Filesystem{Point: mounts[i].Point, Type: mounts[i].FSType, Usage: usages[i]}
-		fs.Device, fs.Disks = r.disksOf("/sys/dev/block/" + mounts[i].Dev.String())
-		list = append(list, fs)
+	for i, m := range slices.Backward(mounts) {
+		f := Filesystem{Point: m.Point, Type: m.FSType, Usage: usages[i]}
+		f.Device, f.Disks = r.disksOf("/sys/dev/block/" + m.Dev.String())
+		list = append(list, f)
 	}
 	return list, nil
 }
@@ -88,11 +90,11 @@ func (r Root) deviceNumber(node string) (mountinfo.Dev, bool) {
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(r.Path(node), &st); err == nil {
-		dev := mountinfo.Dev{Major: unix.Major(uint64(st.Rdev)), Minor: unix.Minor(uint64(st.Rdev))}
+		dev := mountinfo.Dev{Major: unix.Major(st.Rdev), Minor: unix.Minor(st.Rdev)}
 		return dev, st.Mode&unix.S_IFMT == unix.S_IFBLK
 	}
 	real, err := r.Real(node)
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return mountinfo.Dev{}, false
 	}
 	data, err := r.ReadFile("/sys/class/block/" + path.Base(real) + "/dev")

@@ -136,9 +136,10 @@ func (n *network) address(body []byte) error {
 	}
 	at, known := n.byName[name]
 	if !known {
+		hw := n.labelled(name)
 		at = len(n.list)
 		n.byName[name] = at
-		n.list = append(n.list, Interface{Name: name, HardwareAddr: n.labelled(name)})
+		n.list = append(n.list, Interface{Name: name, HardwareAddr: hw})
 	}
 	n.list[at].Addrs = append(n.list[at].Addrs, netip.PrefixFrom(ip, bits))
 	return nil

@@ -84,8 +84,8 @@ func parseOSRelease(rd io.Reader) (map[string]string, error) {
 	return vars, nil
 }
 
-// keyFileSpace is white space as GLib counts it in key files.
-const keyFileSpace = " \t\n\v\f\r"
+// keyFileSpace is white space as GLib counts it: no vertical tab.
+const keyFileSpace = " \t\n\f\r"
 
 // validKey tells whether a key file may hold the key: a name without
 // brackets, with a locale in brackets behind it or not.

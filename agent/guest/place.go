@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -55,7 +56,7 @@ func (r Root) placePCI(disk *Disk, parts []string, at int) {
 			return
 		}
 		function := strings.Join(parts[:at+1], "/")
-		driver, err := r.Real(function + "/driver")
+		driver, err := os.Readlink(r.below(function + "/driver"))
 		if err != nil {
 			continue
 		}

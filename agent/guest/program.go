@@ -60,7 +60,8 @@ func (r Root) Run(action string, input io.Reader, name string, args ...string) e
 // notRun words the failure to run a program like that of the program: QEMU's
 // agent has forked by then.
 func notRun(action, name string, err error) error {
-	return fmt.Errorf("child process has failed to %s: failed to exec '%s': %s\n", action, name, Strerror(err)) //nolint:revive // the line end is the message's
+	printed := fmt.Sprintf("failed to exec '%s': %s\n", name, Strerror(err))
+	return fmt.Errorf("child process has failed to %s: %s", action, printed)
 }
 
 // Executable tells whether the guest has a program name that the agent may
