@@ -167,19 +167,6 @@ func (l *lexer) inside() lexeme {
 	}
 }
 
-// plain returns how many bytes at the start of b are text in a string with
-// the given quote, and whether any is above 0x7F.
-func plain(b []byte, quote byte) (n int, high bool) {
-	var all byte
-	for i, c := range b {
-		if c == quote || c == '\\' || c < 0x20 || c >= 0xFE {
-			return i, all >= 0x80
-		}
-		all |= c
-	}
-	return len(b), all >= 0x80
-}
-
 // keep takes bytes into the token. Beyond what a value may have they are
 // counted only: the parser will refuse the token when it is complete.
 func (l *lexer) keep(b ...byte) lexeme {
