@@ -1,31 +1,94 @@
 package agent
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"net"
+	"sync"
 
+	"qemu-ga/agent/channel"
 	"qemu-ga/agent/guest"
 	"qemu-ga/freeze"
 )
 
+// LevelAudit is the level at which the log tells what a host had the guest
+// do: above what is only of use when looking for a fault.
+const LevelAudit = slog.Level(2)
+
 // Config is what an Agent is made of. Nothing below cmd/ reads flags, files
 // or the environment to configure itself.
 type Config struct {
+	// Version is what guest-info tells: that of the qemu-ga whose protocol
+	// this is.
+	Version string
 	// Root is where the guest's /proc, /sys, /etc and /run are found.
 	Root guest.Root
-	// Freeze is the guest's one freeze engine.
+	// Freeze is the guest's one freeze engine, ready for use.
 	Freeze *freeze.Engine
 	// Allow, when not nil, names the only commands that are enabled.
 	Allow []string
 	// Block names commands that are disabled.
 	Block []string
-	// Log receives the agent's own log.
+	// Log receives the agent's own log; nil is nowhere.
 	Log *slog.Logger
 }
 
 // Agent is the guest agent: the command table, its policy and the sessions
-// that serve it.
+// that serve it. Its methods may be called from any goroutine.
 type Agent struct {
-	root   guest.Root
-	engine *freeze.Engine
-	log    *slog.Logger
+	version string
+	root    guest.Root
+	engine  *freeze.Engine
+	policy  policy
+	log     *slog.Logger
+
+	table    []*Command
+	byName   map[string]*Command // names are case sensitive
+	slots    chan struct{}       // a place for each command that is running
+	sessions sync.WaitGroup
+}
+
+// New makes an Agent.
+func New(cfg Config) *Agent {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Agent{
+		version: cfg.Version, root: cfg.Root, engine: cfg.Freeze, log: cfg.Log,
+		policy: newPolicy(cfg.Allow, cfg.Block),
+		table:  table(), byName: make(map[string]*Command),
+		slots: make(chan struct{}, maxRunning),
+	}
+	for _, c := range a.table {
+		a.byName[c.Name] = c
+	}
+	return a
+}
+
+// Serve serves every host that comes over l, until ctx is done. It returns
+// when its sessions have ended; nil after ctx was done, or why the channel
+// can serve nobody any more.
+func (a *Agent) Serve(ctx context.Context, l channel.Listener) error {
+	defer a.sessions.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for {
+		conn, err := l.Accept(ctx)
+		switch {
+		case ctx.Err() != nil, errors.Is(err, net.ErrClosed):
+			if conn != nil {
+				_ = conn.Close()
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+		a.sessions.Go(func() { a.serveConn(ctx, conn) })
+	}
+}
+
+// audit tells the log what a host has the guest do.
+func (a *Agent) audit(ctx context.Context, text string) {
+	a.log.Log(ctx, LevelAudit, text)
 }

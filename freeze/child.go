@@ -112,7 +112,7 @@ func (c *child) kill() {
 }
 
 func (c *child) drain() {
-	for range c.events { //nolint:revive // until it is closed
+	for range c.events { // until it is closed
 	}
 	_ = c.conn.Close()
 }

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"qemu-ga/freeze"
 	"qemu-ga/freeze/freezetest"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestMain(m *testing.M) {

@@ -6,9 +6,9 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"qemu-ga/freeze/mountinfo"
+
+	"golang.org/x/sys/unix"
 )
 
 // target is a filesystem that a freeze holds open: everything that is done to
@@ -103,8 +103,7 @@ func (s spelled) Unwrap() error { return s.Errno }
 
 // spell gives err the C library's words where it is an errno.
 func spell(err error) error {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		return spelled{errno}
 	}
 	return err

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"qemu-ga/freeze/mountinfo"
+
+	"golang.org/x/sys/unix"
 )
 
 // backing is the file below a loop device.

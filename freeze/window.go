@@ -179,11 +179,11 @@ func (s *session) release() {
 // cannot.
 func (s *session) linger(stuck []string) {
 	if s.child != nil {
-		for range s.child.events { //nolint:revive // until it is closed
+		for range s.child.events { // until it is closed
 		}
 	}
 	if s.late != nil {
-		for range s.late { //nolint:revive // until it is closed
+		for range s.late { // until it is closed
 		}
 	}
 	s.child = nil
@@ -191,7 +191,7 @@ func (s *session) linger(stuck []string) {
 	for i, r := range s.results {
 		left[i] = r.Pending
 	}
-	for range thawAll(descriptors(s.targets), s.plan.lands, left) { //nolint:revive // until it is closed
+	for range thawAll(descriptors(s.targets), s.plan.lands, left) { // until it is closed
 	}
 	s.rcu.close()
 	closeAll(s.targets)

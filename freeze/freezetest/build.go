@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"qemu-ga/freeze/mountinfo"
+
+	"golang.org/x/sys/unix"
 )
 
 // loopMajor is the device number of loop devices, the only disks of a ground.

@@ -6,12 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"qemu-ga/freeze/mountinfo"
+
+	"golang.org/x/sys/unix"
 )
 
 // The two ioctls by which a test looks at a filesystem from outside the code
@@ -178,7 +179,7 @@ func clearUp() {
 		}
 	}
 	_ = unix.Kill(-1, unix.SIGKILL)
-	for i := len(mounts) - 1; i >= 0; i-- {
-		_ = unix.Unmount(mounts[i].Point, unix.MNT_DETACH)
+	for _, m := range slices.Backward(mounts) {
+		_ = unix.Unmount(m.Point, unix.MNT_DETACH)
 	}
 }

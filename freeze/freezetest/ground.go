@@ -20,6 +20,7 @@
 package freezetest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -172,7 +173,7 @@ func reap(pid int) int {
 		var status unix.WaitStatus
 		got, err := unix.Wait4(-1, &status, 0, nil)
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // a system call's own error
+		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return 1
 		case got == pid && status.Signaled():

@@ -1,0 +1,84 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"qemu-ga/freeze"
+)
+
+// freezeArgs are the arguments of guest-fsfreeze-freeze.
+type freezeArgs struct {
+	// Timeout is our own: after so many seconds the filesystems thaw by
+	// themselves, instead of the configured time.
+	Timeout *int64 `json:"x-timeout,omitzero"`
+}
+
+// freezeListArgs are the arguments of guest-fsfreeze-freeze-list.
+type freezeListArgs struct {
+	// Mountpoints are the filesystems to freeze, each named by any of its
+	// mount points; if missing, all are. An empty list freezes nothing.
+	Mountpoints *[]string `json:"mountpoints,omitzero"`
+	// Timeout is that of freezeArgs.
+	Timeout *int64 `json:"x-timeout,omitzero"`
+}
+
+// maxTimeout bounds x-timeout, in seconds: a day. Longer is a mistake.
+const maxTimeout = 24 * 60 * 60
+
+// freezeStatus answers guest-fsfreeze-status. A freeze that ended by itself
+// still counts as frozen until the host has been told: KubeVirt would skip the
+// thaw of a thawed guest and record the snapshot as good.
+func (a *Agent) freezeStatus(context.Context, noArgs) (string, error) {
+	switch a.engine.State() {
+	case freeze.Frozen, freeze.Expired:
+		return "frozen", nil
+	default:
+		return "thawed", nil
+	}
+}
+
+// freezeAll answers guest-fsfreeze-freeze with the number of filesystems.
+func (a *Agent) freezeAll(ctx context.Context, args freezeArgs) (int64, error) {
+	return a.freeze(ctx, nil, args.Timeout)
+}
+
+// freezeList answers guest-fsfreeze-freeze-list with the number of filesystems.
+func (a *Agent) freezeList(ctx context.Context, args freezeListArgs) (int64, error) {
+	var points []string
+	if args.Mountpoints != nil {
+		points = append([]string{}, *args.Mountpoints...)
+	}
+	return a.freeze(ctx, points, args.Timeout)
+}
+
+func (a *Agent) freeze(ctx context.Context, points []string, timeout *int64) (int64, error) {
+	req := freeze.Request{Mountpoints: points, By: peerOf(ctx)}
+	if timeout != nil {
+		if *timeout < 1 || *timeout > maxTimeout {
+			return 0, fmt.Errorf("cannot freeze for %d seconds: x-timeout takes 1 to %d", *timeout, maxTimeout)
+		}
+		req.Timeout = time.Duration(*timeout) * time.Second
+	}
+	a.audit(ctx, "guest-fsfreeze called")
+	count, err := a.engine.Freeze(ctx, req)
+	return int64(count), err
+}
+
+// thaw answers guest-fsfreeze-thaw with the number of filesystems thawed.
+func (a *Agent) thaw(ctx context.Context, _ noArgs) (int64, error) {
+	a.audit(ctx, "guest-fsthaw called")
+	count, err := a.engine.Thaw(ctx)
+	return int64(count), err
+}
+
+// freezeReport answers x-fsfreeze-report.
+func (a *Agent) freezeReport(context.Context, noArgs) (freeze.Report, error) {
+	return a.engine.Report(), nil
+}
+
+// freezeCheck answers x-fsfreeze-check.
+func (a *Agent) freezeCheck(context.Context, noArgs) (freeze.Check, error) {
+	return a.engine.Check()
+}

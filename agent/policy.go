@@ -1,0 +1,57 @@
+package agent
+
+import (
+	"qemu-ga/agent/qapi"
+	"qemu-ga/freeze"
+)
+
+// policy says which commands may run.
+type policy struct {
+	allow, block map[string]bool // allow is nil where everything is allowed
+}
+
+// newPolicy makes a policy of the lists of --allow-rpcs and --block-rpcs:
+// with an allow list everything else is off, and the block list takes from
+// what is left. Names that no command has do no harm.
+func newPolicy(allow, block []string) policy {
+	set := func(names []string) map[string]bool {
+		if names == nil {
+			return nil
+		}
+		m := make(map[string]bool, len(names))
+		for _, name := range names {
+			m[name] = true
+		}
+		return m
+	}
+	return policy{allow: set(allow), block: set(block)}
+}
+
+// enabled tells whether c may run now. While filesystems are frozen, or a
+// freeze is running, what touches no disk may, and nothing else, whatever the
+// lists say: a host that may not ask for the state, or thaw, would be stuck.
+func (a *Agent) enabled(c *Command) bool {
+	if a.standstill() {
+		return c.is(frozenToo)
+	}
+	return !a.policy.block[c.Name] && (a.policy.allow == nil || a.policy.allow[c.Name])
+}
+
+// standstill tells whether filesystems are frozen or about to be.
+func (a *Agent) standstill() bool {
+	s := a.engine.State()
+	return s == freeze.Frozen || s == freeze.Freezing
+}
+
+// look finds the command that a request names, if it may run.
+func (a *Agent) look(req qapi.Request) (*Command, error) {
+	c := a.byName[req.Name]
+	switch {
+	case c == nil:
+		return nil, qapi.NotFound(req.Name)
+	case !a.enabled(c):
+		return nil, qapi.Disabled(req.Name)
+	default:
+		return c, nil
+	}
+}

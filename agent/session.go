@@ -1,0 +1,242 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"qemu-ga/agent/channel"
+	"qemu-ga/agent/qapi"
+)
+
+const (
+	// readAhead is how many requests a session reads beyond the one that is
+	// being served.
+	readAhead = 8
+	// grace is what a command still gets after its client gave up on it.
+	grace = time.Second
+	// maxRunning is how many commands may run at once in the whole agent, of
+	// all sessions and those whose clients gave up on them.
+	maxRunning = 32
+	// writeLimit is how long a piece of a reply may wait for the host to
+	// read, freezeLimit how long the answer to a freeze may.
+	writeLimit  = 30 * time.Second
+	freezeLimit = 5 * time.Second
+)
+
+// errTooMany is the answer when nothing more may begin.
+var errTooMany = fmt.Errorf("cannot run the command: %d others are still running", maxRunning)
+
+// session serves one host's stay on a channel.
+type session struct {
+	agent *Agent
+	conn  channel.Conn
+	out   *patient
+	enc   *qapi.Encoder
+	queue chan item
+
+	mu      sync.Mutex
+	running *run // the command being served; nil is none
+}
+
+// item is what the decoder found: a request, or a fault to be answered.
+type item struct {
+	req qapi.Request
+	err error
+}
+
+// run is a command being served.
+type run struct {
+	command *Command
+	cancel  context.CancelFunc
+	giveUp  chan struct{} // closed when its client no longer waits
+	once    sync.Once
+}
+
+type peerKey struct{}
+
+// peerOf tells whose request it is.
+func peerOf(ctx context.Context) string {
+	peer, _ := ctx.Value(peerKey{}).(string)
+	return peer
+}
+
+// serveConn serves conn until its host goes, or ctx is done.
+func (a *Agent) serveConn(ctx context.Context, conn channel.Conn) {
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, peerKey{}, conn.Peer()))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	defer func() { _ = conn.Close() }()
+	a.log.Debug("a host is connected", "peer", conn.Peer())
+	s := &session{agent: a, conn: conn, out: &patient{conn: conn}, queue: make(chan item, readAhead)}
+	s.enc = qapi.NewEncoder(s.out)
+	go s.read(ctx)
+	for it := range s.queue {
+		if err := s.serve(ctx, it); err != nil {
+			a.log.Debug("a host is gone", "peer", conn.Peer(), "error", err)
+			return
+		}
+	}
+}
+
+// read finds requests and queues them. It is what notices a request that
+// overtakes the one being served.
+func (s *session) read(ctx context.Context) {
+	defer close(s.queue)
+	dec := qapi.NewDecoder(s.conn, qapi.Limits{})
+	for {
+		v, err := dec.Next()
+		var fault *qapi.Error
+		if err != nil && !errors.As(err, &fault) {
+			return
+		}
+		it := item{err: err}
+		if err == nil {
+			it.req, it.err = qapi.ParseRequest(v)
+		}
+		if it.err == nil {
+			s.overtake(it.req.Name)
+		}
+		select {
+		case s.queue <- it:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// overtake lets a request act on the one that is being served before it.
+func (s *session) overtake(name string) {
+	c := s.agent.byName[name]
+	s.mu.Lock()
+	r := s.running
+	s.mu.Unlock()
+	if c == nil || r == nil {
+		return
+	}
+	switch {
+	case c.is(thaws) && r.command.is(freezes):
+		r.cancel()
+	case c.is(resyncs):
+		time.AfterFunc(grace, func() { r.once.Do(func() { close(r.giveUp) }) })
+	}
+}
+
+// serve carries one item out and answers it. An error means that the host
+// cannot be answered any more.
+func (s *session) serve(ctx context.Context, it item) error {
+	if it.err != nil {
+		return s.answer(it.req, nil, nil, it.err)
+	}
+	c, err := s.agent.look(it.req)
+	if err != nil {
+		return s.answer(it.req, nil, nil, err)
+	}
+	if c.is(instant) {
+		ret, err := c.call(s.agent, ctx, it.req)
+		return s.answer(it.req, c, ret, err)
+	}
+	ret, err, answered := s.run(ctx, c, it.req)
+	if !answered {
+		return nil
+	}
+	return s.answer(it.req, c, ret, err)
+}
+
+// run calls a command that may take its time. It reports false if the client
+// gave up on it, or the session ends: then there must be no answer, and the command goes on, or is
+// rolled back, by itself.
+func (s *session) run(parent context.Context, c *Command, req qapi.Request) (ret any, err error, answered bool) { //nolint:revive // err belongs to ret
+	a := s.agent
+	select {
+	case a.slots <- struct{}{}:
+	default:
+		return nil, errTooMany, true
+	}
+	ctx, cancel := context.WithCancel(parent)
+	r := &run{command: c, cancel: cancel, giveUp: make(chan struct{})}
+	type result struct {
+		ret any
+		err error
+	}
+	results := make(chan result, 1)
+	s.setRunning(r)
+	defer s.setRunning(nil)
+	go func() {
+		defer func() { <-a.slots }()
+		ret, err := c.call(a, ctx, req)
+		results <- result{ret, err}
+	}()
+	select {
+	case got := <-results:
+		cancel()
+		return got.ret, got.err, true
+	case <-r.giveUp:
+		a.log.Warn(c.Name + " is still running and its client has given up on it: its answer is dropped")
+	case <-parent.Done():
+	}
+	cancel()
+	go func() {
+		if got := <-results; c.is(freezes) && got.err == nil {
+			a.undo()
+		}
+	}()
+	return nil, nil, false
+}
+
+func (s *session) setRunning(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = r
+}
+
+// answer replies to a request. If the answer to a freeze cannot be delivered,
+// the filesystems are thawed at once: the host knows of no freeze to thaw.
+func (s *session) answer(req qapi.Request, c *Command, ret any, err error) error {
+	if err == nil && c.is(silent) {
+		return nil
+	}
+	frozen := err == nil && c.is(freezes)
+	s.out.limit = writeLimit
+	if frozen {
+		s.out.limit = freezeLimit
+	}
+	var werr error
+	if err != nil {
+		werr = s.enc.Fail(req.ID, err)
+	} else {
+		if c.is(delimited) {
+			s.enc.Mark()
+		}
+		werr = s.enc.Return(req.ID, ret)
+	}
+	if werr != nil && frozen {
+		s.agent.undo()
+	}
+	return werr
+}
+
+// patient writes to a host that may take its time to read, within a limit for
+// each piece.
+type patient struct {
+	conn  channel.Conn
+	limit time.Duration
+}
+
+// Write implements io.Writer.
+func (p *patient) Write(b []byte) (int, error) {
+	if err := p.conn.SetWriteDeadline(time.Now().Add(p.limit)); err != nil {
+		return 0, err
+	}
+	return p.conn.Write(b)
+}
+
+// undo thaws a freeze that no host knows of.
+func (a *Agent) undo() {
+	if err := a.engine.Undo(context.Background()); err != nil {
+		a.log.Error("cannot thaw after an answer that was not delivered: " + err.Error())
+	}
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"qemu-ga/freeze"
+)
+
+// freezeConfig is what the options say about freezing. log may be nil.
+func freezeConfig(o options, log *logFile, logger *slog.Logger) freeze.Config {
+	cfg := freeze.Config{
+		StateDir: o.stateDir,
+		Timeout:  o.freeze.timeout, WindowTimeout: o.freeze.window,
+		StallTimeout: o.freeze.stall, HookTimeout: o.freeze.hook,
+		NoPresync: !o.freeze.presync, NoExpedite: !o.freeze.expedite, ForgetExpiry: !o.freeze.reportExpiry,
+		Exclude: o.freeze.exclude, Hook: o.hook, Log: logger,
+	}
+	if log != nil {
+		cfg.Quiet = func(quiet bool) {
+			if quiet {
+				log.Hold()
+			} else {
+				log.Release()
+			}
+		}
+	}
+	return cfg
+}
+
+// restore thaws what an earlier agent left frozen. When that is refused it is
+// tried again until it succeeds: nothing else brings such a guest back.
+func restore(ctx context.Context, engine *freeze.Engine, logger *slog.Logger) {
+	r, err := engine.Recover()
+	describe(logger, r)
+	if err == nil {
+		return
+	}
+	logger.Error(err.Error())
+	go func() {
+		tick := time.NewTicker(recoverPeriod)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			if r, err := engine.Recover(); err == nil {
+				describe(logger, r)
+				return
+			}
+		}
+	}()
+}
+
+// describe logs what a recovery found.
+func describe(logger *slog.Logger, r freeze.Recovery) {
+	switch {
+	case !r.Found:
+	case len(r.Thawed) > 0:
+		logger.Warn("an earlier agent ended while filesystems were frozen; thawed: " + strings.Join(r.Thawed, ", "))
+	default:
+		logger.Warn("an earlier agent ended while filesystems were frozen; none is frozen now")
+	}
+	if len(r.Gone) > 0 {
+		logger.Warn("frozen by an earlier agent and not mounted any more: " + strings.Join(r.Gone, ", "))
+	}
+}
+
+// thaw is `qemu-ga thaw`: the way out for an administrator, and for the unit
+// when the agent has died.
+func thaw(o options, w io.Writer) error {
+	engine := freeze.New(freezeConfig(o, nil, nil))
+	r, err := engine.Recover()
+	thawed := r.Thawed
+	if o.all {
+		all, aerr := engine.ThawAll()
+		thawed = append(thawed, all...)
+		if err == nil {
+			err = aerr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	text := "nothing was frozen\n"
+	if len(thawed) > 0 {
+		text = "thawed " + strings.Join(thawed, ", ") + "\n"
+	}
+	_, err = fmt.Fprint(w, text)
+	return err
+}

@@ -1,0 +1,130 @@
+// Command qemu-ga is the guest agent of QEMU's virtual machines: it serves
+// the host over a channel, and above all freezes and thaws the guest's
+// filesystems for snapshots. Its command line, configuration file and
+// protocol are those of QEMU's own qemu-ga.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"qemu-ga/agent"
+	"qemu-ga/agent/channel"
+	"qemu-ga/freeze"
+)
+
+// version is that of the qemu-ga whose protocol and command line this is.
+const version = "11.1.0"
+
+const (
+	// gcPercent keeps the heap small: the agent is idle nearly always, and
+	// runs in every guest.
+	gcPercent = 20
+	// recoverPeriod is how often a thaw after a restart is tried again.
+	recoverPeriod = time.Second
+	// stopLimit bounds the thaw when the agent is told to stop. The freezer
+	// thaws all the same when the agent is gone.
+	stopLimit = 20 * time.Second
+)
+
+func main() {
+	freeze.Init()
+	debug.SetGCPercent(gcPercent)
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(run(os.Args, os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run is main with its surroundings as arguments. It returns the exit status.
+func run(argv []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	report := isDaemon()
+	err := start(argv, getenv, stdout, report)
+	if err == nil {
+		return 0
+	}
+	if _, quiet := err.(notReady); !quiet { //nolint:errorlint // never wrapped
+		_, _ = fmt.Fprintf(stderr, "qemu-ga: %v\n", err)
+	}
+	if report != nil {
+		report.failed(err)
+	}
+	return 1
+}
+
+// start does what the command line asks for.
+func start(argv []string, getenv func(string) string, stdout io.Writer, report *daemonReport) error {
+	activated, err := channel.Activation(getenv, os.Getpid())
+	if err != nil {
+		return err
+	}
+	o, err := parseOptions(argv[1:], getenv, activated)
+	if err != nil {
+		return err
+	}
+	if done, err := inform(stdout, o, version, agent.Commands()); done {
+		return err
+	}
+	switch {
+	case o.mode == checkFreeze:
+		return check(o, stdout)
+	case o.mode == thawNow:
+		return thaw(o, stdout)
+	case o.daemonize && report == nil:
+		return startDaemon(argv)
+	default:
+		return serve(o, getenv, report)
+	}
+}
+
+// serve is the daemon: it serves hosts until SIGTERM or SIGINT.
+func serve(o options, getenv func(string) string, report *daemonReport) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	log, err := openLog(o.logFile, getenv)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	logger := log.logger(o.verbose)
+	for _, warning := range o.warnings {
+		logger.Warn(warning)
+	}
+	engine := freeze.New(freezeConfig(o, log, logger))
+	restore(ctx, engine, logger)
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+		defer cancel()
+		if err := engine.Close(ctx); err != nil {
+			logger.Error("cannot thaw before the end: " + err.Error())
+		}
+	}()
+	listener, err := channel.Open(ctx, channel.Config{
+		Method: o.method, Path: o.path, Retry: o.retry, Activated: o.activated, AllowCIDs: o.allowCIDs, Log: logger,
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer func() { _ = listener.Close() }()
+	if o.daemonize {
+		pid, err := writePIDFile(o.pidFile)
+		if err != nil {
+			return err
+		}
+		defer pid.remove()
+		if err := report.ready(); err != nil {
+			return err
+		}
+	}
+	a := agent.New(agent.Config{
+		Version: version, Root: "/", Freeze: engine, Allow: o.allow, Block: o.block, Log: logger,
+	})
+	return a.Serve(ctx, listener)
+}
