@@ -60,14 +60,18 @@ func (a *Agent) networkInterfaces(context.Context, noArgs) ([]networkInterface, 
 	}
 	list := make([]networkInterface, 0, len(interfaces))
 	for _, i := range interfaces {
-		list = append(list, networkInterface{
-			Name:            i.Name,
-			HardwareAddress: net.HardwareAddr(i.HardwareAddr).String(),
-			IPAddresses:     ipAddresses(i.Addrs),
-			Statistics:      statistics(i),
-		})
+		list = append(list, interfaceOf(i))
 	}
 	return list, nil
+}
+
+func interfaceOf(i guest.Interface) networkInterface {
+	return networkInterface{
+		Name:            i.Name,
+		HardwareAddress: net.HardwareAddr(i.HardwareAddr).String(),
+		IPAddresses:     ipAddresses(i.Addrs),
+		Statistics:      statistics(i),
+	}
 }
 
 func ipAddresses(prefixes []netip.Prefix) []ipAddress {

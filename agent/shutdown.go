@@ -13,12 +13,12 @@ type shutdownArgs struct {
 
 // shutdown answers guest-shutdown. It runs the guest's program for the mode,
 // and shutdown(8) on a guest that has no such program.
-func (a *Agent) shutdown(_ context.Context, args shutdownArgs) (empty, error) {
+func (a *Agent) shutdown(ctx context.Context, args shutdownArgs) (empty, error) {
 	mode := "powerdown"
 	if args.Mode != nil {
 		mode = *args.Mode
 	}
-	a.log.Info("guest-shutdown called, mode: " + mode)
+	a.audit(ctx, "guest-shutdown called, mode: "+mode)
 	var program, flag string
 	switch mode {
 	case "powerdown":
