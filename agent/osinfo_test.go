@@ -42,7 +42,9 @@ func TestOSInfo(t *testing.T) {
 			"version": "40 (Server Edition)", "version-id": "40", "variant": "Server Edition", "variant-id": "server"}`,
 	} {
 		got, err := captured(t, name).osInfo(t.Context(), noArgs{})
-		require.Equal(t, kernel, guest.Kernel{Release: got.KernelRelease, Version: got.KernelVersion, Machine: got.Machine})
+		require.Equal(t, kernel.Release, got.KernelRelease)
+		require.Equal(t, kernel.Version, got.KernelVersion)
+		require.Equal(t, kernel.Machine, got.Machine)
 		got.KernelRelease, got.KernelVersion, got.Machine = "", "", ""
 		requireWire(t, want, got, err)
 	}
