@@ -149,7 +149,7 @@ func (s *session) serve(ctx context.Context, it item) error {
 // run calls a command that may take its time. It reports false if the client
 // gave up on it, or the session ends: then there must be no answer, and the command goes on, or is
 // rolled back, by itself.
-func (s *session) run(parent context.Context, c *Command, req qapi.Request) (ret any, err error, answered bool) { //nolint:revive // err belongs to ret
+func (s *session) run(parent context.Context, c *Command, req qapi.Request) (ret any, err error, answered bool) {
 	a := s.agent
 	select {
 	case a.slots <- struct{}{}:

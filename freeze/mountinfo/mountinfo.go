@@ -36,11 +36,11 @@ func ParseDev(s string) (Dev, error) {
 	}
 	ma, err := strconv.ParseUint(major, 10, 32)
 	if err != nil {
-		return Dev{}, fmt.Errorf("cannot read device number %q: %v", s, err)
+		return Dev{}, fmt.Errorf("cannot read device number %q: %w", s, err)
 	}
 	mi, err := strconv.ParseUint(minor, 10, 32)
 	if err != nil {
-		return Dev{}, fmt.Errorf("cannot read device number %q: %v", s, err)
+		return Dev{}, fmt.Errorf("cannot read device number %q: %w", s, err)
 	}
 	return Dev{Major: uint32(ma), Minor: uint32(mi)}, nil
 }
