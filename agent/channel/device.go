@@ -35,7 +35,7 @@ func openDevice(method, path string) (*device, error) {
 	}
 	f := os.NewFile(uintptr(fd), path)
 	if err := f.SetDeadline(time.Time{}); err != nil {
-		return nil, errors.Join(errors.New("not a character device"), f.Close())
+		return nil, errors.Join(errors.New("not a character device that can be waited for"), f.Close())
 	}
 	raw, err := f.SyscallConn()
 	if err != nil {

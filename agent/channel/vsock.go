@@ -48,7 +48,7 @@ func listenVsock(addr *vsock.Addr, cfg Config) (Listener, error) {
 // newVsockListener serves the peers that have one of the context IDs given.
 // The CID is the only thing that tells the host from a stranger: any user of
 // this guest may connect through vsock_loopback, and on some hosts any guest.
-func newVsockListener(name string, ln *vsock.Listener, cids []uint32, log *slog.Logger) Listener {
+func newVsockListener(name string, ln acceptor, cids []uint32, log *slog.Logger) Listener {
 	if cids == nil {
 		cids = []uint32{vsock.Host}
 	}
