@@ -13,14 +13,14 @@ const (
 	idleReads = 100
 )
 
-// Limits bound one value and so the memory of a Decoder: a value within the
-// default limits takes at most 64 MiB of text, 13 MB of tokens and 26 MB to
-// find duplicate keys, and while one of these grows half of it again. A zero
+// Limits bound one value and so the memory of a Decoder. Within the default
+// limits a value takes at most 64 MiB of text, 13 MB of tokens and 20 MB to
+// find duplicate keys, and half as much again while one of these grows. A zero
 // field stands for the default, which is the limit of qemu-ga 11.1.
 type Limits struct {
 	Depth  int // brackets and braces open at once; default 1024
 	Tokens int // tokens, punctuation included; default 2,097,152
-	Bytes  int // bytes of all tokens, less one; default 64 MiB, at most 1 GiB
+	Bytes  int // all tokens together are shorter; default 64 MiB, at most 1 GiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -40,7 +40,8 @@ func (l Limits) withDefaults() Limits {
 // A Decoder finds JSON values in a byte stream. What it accepts, what it
 // calls a fault and where it goes on after one is as in qemu-ga 11.1; see the
 // package comment. The state between values belongs to the Decoder: half a
-// request of one connection never meets the next connection's bytes.
+// request of one connection never meets the next connection's bytes. A Decoder
+// is for one goroutine; the values it returns may be handed to others.
 type Decoder struct {
 	r   io.Reader
 	buf []byte

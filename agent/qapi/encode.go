@@ -21,7 +21,7 @@ func (e *Encoder) encode(s *shape, v reflect.Value) {
 	case formUint:
 		e.buf = strconv.AppendUint(e.buf, v.Uint(), 10)
 	case formFloat:
-		e.double(v.Float(), "")
+		e.double(v.Float())
 	case formString, formEnum:
 		e.text(v.String())
 	case formBase64:
@@ -131,21 +131,18 @@ func (e *Encoder) number(v Value) {
 		e.buf = strconv.AppendUint(e.buf, n, 10)
 	} else {
 		f, _ := v.Float64()
-		e.double(f, v.number())
+		e.double(f)
 	}
 	e.spill()
 }
 
 // double writes f as C's %.17g does. JSON has no infinity, and QEMU's "inf"
-// breaks the client's parser; the text the client sent, if that is where it
-// comes from, or else a number that is too large for any double, is read back
-// as the same infinity. A NaN is null.
-func (e *Encoder) double(f float64, sent string) {
+// breaks the client's parser; a number that is too large for any double is
+// read back as the same infinity. A NaN, which no client can send, is null.
+func (e *Encoder) double(f float64) {
 	switch {
 	case math.IsNaN(f):
 		e.raw("null")
-	case math.IsInf(f, 0) && sent != "":
-		e.raw(sent)
 	case math.IsInf(f, 1):
 		e.raw("1e999")
 	case math.IsInf(f, -1):

@@ -19,7 +19,8 @@ const (
 // An Encoder writes replies, one line each, in ASCII only. A reply below
 // 64 KiB reaches the writer in one Write; a larger one in pieces of about that
 // size, without ever being held as a whole. An error of the writer is final:
-// every later call returns it, as the stream may end within a reply.
+// every later call returns it, as the stream may end within a reply. An
+// Encoder is for one goroutine.
 type Encoder struct {
 	w    io.Writer
 	buf  []byte

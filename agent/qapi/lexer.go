@@ -5,31 +5,33 @@ package qapi
 type lexeme byte
 
 const (
-	lexMore    lexeme = iota // the input ran out
-	lexString                // these four have their text in lexer.token
-	lexInteger               //
-	lexDouble                //
-	lexKeyword               //
-	lexStray                 // a byte that no token allows there
-	lexLong                  // one token is larger than a whole value may be
+	lexMore lexeme = iota // the input ran out
+	lexString
+	lexInteger
+	lexDouble
+	lexKeyword
+	lexStray // a byte that no token allows there
+	lexLong  // one token is larger than a whole value may be
 )
 
+// A lexState says what the next byte belongs to. Within a number it is named
+// after what was read last.
 type lexState byte
 
 const (
-	atStart    lexState = iota
-	inJunk              // after a stray byte, until one that may start afresh
-	inString            //
-	inEscape            // in a string, after a backslash
-	inKeyword           //
-	inSign              // numbers, named after what was read last
-	inZero              // a leading zero
-	inDigits            //
-	inPoint             //
-	inFraction          //
-	inE                 //
-	inExpSign           //
-	inExponent          //
+	atStart lexState = iota
+	inJunk           // after a stray byte, until one that may start afresh
+	inString
+	inEscape // in a string, after a backslash
+	inKeyword
+	inSign
+	inZero // a leading zero
+	inDigits
+	inPoint
+	inFraction
+	inE
+	inExpSign
+	inExponent
 )
 
 // A lexer cuts a byte stream into JSON tokens. It keeps the text of strings

@@ -42,13 +42,12 @@ func (p *parser) accept(l *lexer, t lexeme) (done bool, fault *Error) {
 	p.size += l.size
 	switch t {
 	case lexStray:
-		told := p.recovering
 		p.braces, p.brackets = 0, 0
-		fault = p.fault(l, strayText(l))
-		if told {
+		if p.recovering {
+			p.resync(l)
 			return false, nil
 		}
-		return false, fault
+		return false, p.fault(l, strayText(l))
 	case '{':
 		p.braces++
 	case '}':
@@ -59,7 +58,7 @@ func (p *parser) accept(l *lexer, t lexeme) (done bool, fault *Error) {
 		p.brackets--
 	}
 	if p.recovering {
-		p.recover(l)
+		p.resync(l)
 		return false, nil
 	}
 	if fault := p.exceeded(l); fault != nil {
@@ -84,20 +83,20 @@ func (p *parser) exceeded(l *lexer) *Error {
 	default:
 		return nil
 	}
-	p.recover(l)
+	p.resync(l)
 	return &Error{GenericError, msg}
 }
 
 // fault gives the value up and returns the error to be answered.
 func (p *parser) fault(l *lexer, msg string) *Error {
-	p.recover(l)
+	p.resync(l)
 	return Errorf("%d:%d: JSON parse error, %s", l.place.line, l.place.column,
 		msg[:min(len(msg), maxMessage)])
 }
 
-// recover drops what was parsed. Input is dropped too until the brackets and
+// resync drops what was parsed. Input is dropped too until the brackets and
 // braces open at the fault are closed, or one too many of a kind is.
-func (p *parser) recover(l *lexer) {
+func (p *parser) resync(l *lexer) {
 	p.recovering = p.braces >= 0 && p.brackets >= 0 && p.braces+p.brackets > 0
 	l.text = scrap(l.text, slabBytes)
 	p.tape = scrap(p.tape, slabTokens)

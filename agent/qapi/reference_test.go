@@ -2,7 +2,6 @@ package qapi_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -34,8 +33,7 @@ func startReference(t testing.TB) *reference {
 	if program == "" {
 		t.Skip("QGA_REFERENCE does not name the real qemu-ga; run .ci/setup reference")
 	}
-	dir, err := os.MkdirTemp("", "qapi")
-	require.NoError(t, err)
+	dir := t.TempDir()
 	socket := filepath.Join(dir, "socket")
 	cmd := exec.Command(program, "-m", "unix-listen", "-p", socket, "-t", dir,
 		"-a", "guest-ping,guest-sync,guest-sync-delimited")
@@ -43,9 +41,9 @@ func startReference(t testing.TB) *reference {
 	t.Cleanup(func() {
 		require.NoError(t, cmd.Process.Kill())
 		_ = cmd.Wait()
-		require.NoError(t, os.RemoveAll(dir))
 	})
 	var conn net.Conn
+	var err error
 	require.Eventually(t, func() bool {
 		conn, err = net.Dial("unix", socket)
 		return err == nil
@@ -84,7 +82,7 @@ func normal(replies string) string {
 			Error  *qapi.Error
 		}
 		mark := line[0] == 0xFF
-		dec := json.NewDecoder(bytes.NewReader([]byte(strings.TrimLeft(line, "\xff"))))
+		dec := json.NewDecoder(strings.NewReader(line[strings.IndexByte(line, '{'):]))
 		dec.UseNumber()
 		if err := dec.Decode(&reply); err != nil {
 			reply.Return = err.Error()
@@ -144,12 +142,20 @@ var pieces = []string{
 func randomStream(rnd *rand.Rand) string {
 	var b []byte
 	for range rnd.IntN(24) {
-		switch rnd.IntN(6) {
+		switch rnd.IntN(8) {
 		case 0:
+			b = append(b, `{"execute":"guest-sync","arguments":`...)
+			b = append(b, randomValue(rnd, 2)...)
+			b = append(b, '}')
+		case 1:
+			b = append(b, `{"execute":"guest-sync","arguments":{"id":`...)
+			b = append(b, randomValue(rnd, 1)...)
+			b = append(b, "}}"...)
+		case 2:
 			b = append(b, `{"execute":"guest-ping","id":`...)
 			b = append(b, randomValue(rnd, 3)...)
 			b = append(b, '}')
-		case 1:
+		case 3:
 			b = append(b, randomValue(rnd, 3)...)
 		default:
 			b = append(b, pieces[rnd.IntN(len(pieces))]...)

@@ -93,12 +93,13 @@ func (v Value) Float64() (f float64, ok bool) {
 	return f, err == nil || math.IsInf(f, 0)
 }
 
+// integral reports whether v is an integer of no more digits than 64 bits have.
 func (v Value) integral() bool {
-	return v.Kind() == Number && v.tape[0].flags&integral != 0
+	const digits = len("-9223372036854775808")
+	return v.Kind() == Number && v.tape[0].flags&integral != 0 && v.tape[0].n <= uint32(digits)
 }
 
-// number returns the text of a number. Valid texts are short enough for the
-// stack, or else doubles of absurd length.
+// number returns the text of a number.
 func (v Value) number() string { return string(v.tape[0].bytes(v.text)) }
 
 // elements yields the elements of an array, and nothing for another kind.
