@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"qemu-ga/agent/qapi"
-
 	"github.com/stretchr/testify/require"
+
+	"qemu-ga/agent/qapi"
 )
 
 // request parses one request with the given arguments.

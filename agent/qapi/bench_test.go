@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"qemu-ga/agent/qapi"
-
 	"github.com/stretchr/testify/require"
+
+	"qemu-ga/agent/qapi"
 )
 
 // endless repeats a request for ever.

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"qemu-ga/agent/qapi"
-
 	"github.com/stretchr/testify/require"
+
+	"qemu-ga/agent/qapi"
 )
 
 const ping = `{"execute":"guest-ping"}`

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"qemu-ga/agent/qapi"
-
 	"github.com/stretchr/testify/require"
+
+	"qemu-ga/agent/qapi"
 )
 
 // encoded returns what a value looks like in a reply.

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"qemu-ga/agent/qapi"
-
 	"github.com/stretchr/testify/require"
+
+	"qemu-ga/agent/qapi"
 )
 
 // tight are limits that a fuzzer reaches.

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"qemu-ga/agent/qapi"
-
 	"github.com/stretchr/testify/require"
+
+	"qemu-ga/agent/qapi"
 )
 
 func TestLimits(t *testing.T) {

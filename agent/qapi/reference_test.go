@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"qemu-ga/agent/qapi"
-
 	"github.com/stretchr/testify/require"
+
+	"qemu-ga/agent/qapi"
 )
 
 // A reference is the real qemu-ga, with nothing enabled that acts on the

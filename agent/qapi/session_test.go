@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"qemu-ga/agent/qapi"
-
 	"github.com/stretchr/testify/require"
+
+	"qemu-ga/agent/qapi"
 )
 
 // serve answers a stream as an agent with three commands would, and returns
