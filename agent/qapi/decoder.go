@@ -106,6 +106,9 @@ func (d *Decoder) fill() error {
 // small value's share of the slabs, a large one's own arrays.
 func (d *Decoder) detach() Value {
 	v := Value{d.lex.text, d.tape}
+	if len(v.text) > slabBytes {
+		d.lex.usual = len(v.text)
+	}
 	d.lex.text = rest(d.lex.text, slabBytes)
 	d.tape = rest(d.tape, slabTokens)
 	d.reset()

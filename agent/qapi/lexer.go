@@ -52,6 +52,7 @@ type lexer struct {
 	text  []byte // tokens of the value so far, this one last
 	from  int    // where in text the token starts
 	limit int    // bytes a value may have
+	usual int    // bytes that the last large value had
 }
 
 // A place is where in the stream a token starts, both counted from 1.
@@ -175,7 +176,7 @@ func (l *lexer) keep(b ...byte) lexeme {
 	l.at += len(b)
 	l.size += len(b)
 	if len(l.text)+len(b) <= l.limit {
-		l.text = extend(l.text, b, l.limit)
+		l.text = l.extend(b)
 	}
 	if l.size > l.limit {
 		l.state = atStart
@@ -211,13 +212,17 @@ func refreshing(c byte) bool {
 	return c < 0x20 && c != '\t' || c >= 0xFE
 }
 
-// extend appends b to text. Small values share a slab; a large one has its
-// own array that doubles up to the limit.
-func extend(text, b []byte, limit int) []byte {
-	if need := len(text) + len(b); need > cap(text) {
-		grown := make([]byte, len(text), max(need, min(2*need, limit), slabBytes))
-		copy(grown, text)
-		text = grown
+// extend appends b to the text. Small values share a slab; a large one has
+// its own array that doubles up to the limit, or takes the size of the last
+// large value once it is a fair part of that: files come in equal pieces.
+func (l *lexer) extend(b []byte) []byte {
+	need := len(l.text) + len(b)
+	if need <= cap(l.text) {
+		return append(l.text, b...)
 	}
-	return append(text, b...)
+	size := max(need, min(2*need, l.limit), slabBytes)
+	if need <= l.usual && need > l.usual/16 {
+		size = l.usual
+	}
+	return append(append(make([]byte, 0, size), l.text...), b...)
 }
