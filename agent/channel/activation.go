@@ -58,7 +58,7 @@ func socketMethod(fd int) (string, error) {
 // environment of hooks and of commands must not promise it any more.
 func openActivated(cfg Config) (Listener, error) {
 	f := os.NewFile(firstListenFD, "LISTEN_FD_3")
-	defer f.Close()
+	defer func() { _ = f.Close() }() // the listener has its own copy
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		if err := os.Unsetenv(name); err != nil {
 			return nil, err

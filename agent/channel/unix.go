@@ -35,7 +35,7 @@ func listenUnix(ctx context.Context, cfg Config) (Listener, error) {
 	}
 	ln, err := net.ListenUnix("unix", addr)
 	if err != nil {
-		return nil, fmt.Errorf("Failed to bind socket to %s: %w: choose another path with --path", cfg.Path, errnoOf(err)) //nolint:revive,staticcheck // qemu-ga's words
+		return nil, fmt.Errorf("Failed to bind socket to %s: %w: choose another path with --path", cfg.Path, errnoOf(err)) //nolint:staticcheck // qemu-ga's words
 	}
 	// Package net would remove whatever is at the path by then.
 	ln.SetUnlinkOnClose(false)
@@ -57,16 +57,16 @@ func clearSocketPath(ctx context.Context, path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("Failed to bind socket to %s: %w: choose another path with --path", path, errnoOf(err)) //nolint:revive,staticcheck // qemu-ga's words
+		return fmt.Errorf("Failed to bind socket to %s: %w: choose another path with --path", path, errnoOf(err)) //nolint:staticcheck // qemu-ga's words
 	case st.IsDir():
-		return fmt.Errorf("Failed to unlink socket %s: Is a directory: choose another path with --path", path) //nolint:revive,staticcheck // qemu-ga's words
+		return fmt.Errorf("Failed to unlink socket %s: Is a directory: choose another path with --path", path) //nolint:staticcheck // qemu-ga's words
 	case st.Mode().Type() == fs.ModeSocket:
 		if err := probe(ctx, path); !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot listen on %s: another program listens there: stop it, or choose another path with --path", path)
 		}
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("Failed to unlink socket %s: %w: remove it, or choose another path with --path", path, errnoOf(err)) //nolint:revive,staticcheck // qemu-ga's words
+		return fmt.Errorf("Failed to unlink socket %s: %w: remove it, or choose another path with --path", path, errnoOf(err)) //nolint:staticcheck // qemu-ga's words
 	}
 	return nil
 }
@@ -108,8 +108,7 @@ func admitUnix(c net.Conn) (string, error) {
 // errnoOf returns the error number within err: the path and the call that
 // err repeats have been named already.
 func errnoOf(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno
 	}
 	return err

@@ -24,11 +24,11 @@ func parseVsock(s string) (*vsock.Addr, error) {
 	}
 	c, err := strconv.ParseUint(cid, 10, 32)
 	if err != nil {
-		return nil, fmt.Errorf("Failed to parse cid '%s': it is a number from 0 to 4294967295", cid) //nolint:revive,staticcheck // qemu-ga's words
+		return nil, fmt.Errorf("Failed to parse cid '%s': it is a number from 0 to 4294967295", cid) //nolint:staticcheck // qemu-ga's words
 	}
 	p, err := strconv.ParseUint(port, 10, 32)
 	if err != nil {
-		return nil, fmt.Errorf("Failed to parse port '%s': it is a number from 0 to 4294967295", port) //nolint:revive,staticcheck // qemu-ga's words
+		return nil, fmt.Errorf("Failed to parse port '%s': it is a number from 0 to 4294967295", port) //nolint:staticcheck // qemu-ga's words
 	}
 	return &vsock.Addr{ContextID: uint32(c), Port: uint32(p)}, nil
 }

@@ -43,13 +43,13 @@ func readConfig(path string) ([]byte, error) {
 	if err != nil {
 		return nil, withoutPath(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	st, err := f.Stat()
 	switch {
 	case err != nil:
 		return nil, withoutPath(err)
 	case !st.Mode().IsRegular():
-		return nil, errors.New("Not a regular file") //nolint:revive,staticcheck // qemu-ga's words
+		return nil, errors.New("Not a regular file") //nolint:staticcheck // qemu-ga's words
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if len(data) > maxConfig {
@@ -60,8 +60,7 @@ func readConfig(path string) ([]byte, error) {
 
 // withoutPath leaves of an error of package os what is not known already.
 func withoutPath(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err
 	}
 	return err

@@ -31,8 +31,10 @@ func startDaemon(argv []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot start a daemon: %w", err)
 	}
-	defer r.Close()
-	defer w.Close()
+	defer func() {
+		_ = r.Close()
+		_ = w.Close()
+	}()
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
 	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) {
 		files = append(files, os.NewFile(activationFD, "activation"))
@@ -102,7 +104,7 @@ func (r *daemonReport) ready() error {
 	if err != nil {
 		return err
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	for fd := range 3 {
 		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
 			return os.NewSyscallError("dup3", err)

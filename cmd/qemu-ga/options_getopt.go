@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -63,13 +64,18 @@ func shortOptions(bundle string, args []string) (opts []given, rest []string) {
 	return opts, args
 }
 
+// errUnrecognized is findLong's error for a name that no option begins with.
+var errUnrecognized = errors.New("unrecognized option")
+
 // longOption reads one long option, without its dashes.
 func longOption(text string, args []string, m mode) (opts []given, rest []string) {
 	name, value, attached := strings.Cut(text, "=")
 	opt, err := findLong(name, m)
 	switch {
+	case errors.Is(err, errUnrecognized):
+		return []given{{err: fmt.Errorf("%w '--%s'", err, text)}}, args
 	case err != nil:
-		return []given{{err: err}}, args
+		return []given{{err: fmt.Errorf("option '--%s' %w", text, err)}}, args
 	case opt.arg == noArgument && attached:
 		return []given{{err: fmt.Errorf("option '--%s' doesn't allow an argument", opt.long)}}, args
 	case opt.arg == noArgument, attached:
@@ -114,14 +120,14 @@ func findLong(name string, m mode) (*option, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("unrecognized option '--%s'", name)
+		return nil, errUnrecognized
 	case 1:
 		return found[0], nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "option '--%s' is ambiguous; possibilities:", name)
+	b.WriteString("is ambiguous; possibilities:")
 	for _, opt := range found {
 		fmt.Fprintf(&b, " '--%s'", opt.long)
 	}
-	return nil, fmt.Errorf("%s", b.String())
+	return nil, errors.New(b.String())
 }

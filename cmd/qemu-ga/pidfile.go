@@ -21,7 +21,7 @@ func writePIDFile(path string) (*pidFile, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
-			return nil, fmt.Errorf("Could not create '%s': %w: give another path with --pidfile", path, withoutPath(err)) //nolint:revive,staticcheck // qemu-ga's words
+			return nil, fmt.Errorf("Could not create '%s': %w: give another path with --pidfile", path, withoutPath(err)) //nolint:staticcheck // qemu-ga's words
 		}
 		p := &pidFile{f, path}
 		lock := unix.Flock_t{Type: unix.F_WRLCK}
@@ -45,9 +45,9 @@ func writePIDFile(path string) (*pidFile, error) {
 // lockError is the error of a lock that was not given.
 func lockError(path string, err error) error {
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("Cannot lock pid file: Resource temporarily unavailable: another agent runs and holds %s: stop it, or use another --pidfile", path) //nolint:revive,staticcheck // qemu-ga's words
+		return fmt.Errorf("Cannot lock pid file: Resource temporarily unavailable: another agent runs and holds %s: stop it, or use another --pidfile", path) //nolint:staticcheck // qemu-ga's words
 	}
-	return fmt.Errorf("Cannot lock pid file: %w: use another --pidfile than %s", err, path) //nolint:revive,staticcheck // qemu-ga's words
+	return fmt.Errorf("Cannot lock pid file: %w: use another --pidfile than %s", err, path) //nolint:staticcheck // qemu-ga's words
 }
 
 func (p *pidFile) write() error {
