@@ -3,6 +3,7 @@ package freeze_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,7 +15,11 @@ import (
 
 func TestMain(m *testing.M) {
 	freeze.Init()
-	os.Exit(freezetest.Main(m.Run, freezetest.Config{}))
+	guests, err := filepath.Abs("../testdata/guests")
+	if err != nil {
+		panic(err)
+	}
+	os.Exit(freezetest.Main(m.Run, freezetest.Config{Files: map[string]string{guests: guests}}))
 }
 
 // soon bounds what must not take long; it is never waited for in full.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,10 +66,20 @@ func readState(dir string) (state, bool, error) {
 		return state{}, false, fmt.Errorf("cannot tell whether filesystems are frozen: %w", err)
 	}
 	var s state
-	if json.Unmarshal(text, &s) != nil || s.Phase != Frozen && s.Phase != Expired {
+	if json.Unmarshal(text, &s) != nil || !s.valid() {
 		return foreign, true, nil
 	}
 	return s, s.Boot == bootID(), nil
+}
+
+// valid tells whether s can be one that write wrote.
+func (s state) valid() bool {
+	for _, t := range s.Targets {
+		if slices.ContainsFunc(t.Lands, func(j int) bool { return j < 0 || j >= len(s.Targets) }) {
+			return false
+		}
+	}
+	return s.Phase == Frozen || s.Phase == Expired
 }
 
 // bootID names this run of the kernel.

@@ -45,13 +45,10 @@ func (t topology) below(dev mountinfo.Dev) (files []backing, disks []mountinfo.D
 			disks = append(disks, d)
 			continue
 		}
-		if exists(filepath.Join(dir, "partition")) {
-			dir = filepath.Dir(dir)
-			whole, ok := readDev(filepath.Join(dir, "dev"))
-			if ok && !seen[whole] {
-				queue = append(queue, whole)
-				continue
-			}
+		// A partition's directory is in that of its disk.
+		if whole, ok := readDev(filepath.Join(filepath.Dir(dir), "dev")); ok {
+			queue = append(queue, whole)
+			continue
 		}
 		slaves := t.slaves(dir)
 		queue = append(queue, slaves...)
@@ -196,9 +193,4 @@ func readDev(path string) (mountinfo.Dev, bool) {
 	}
 	d, err := mountinfo.ParseDev(strings.TrimSpace(string(text)))
 	return d, err == nil
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }

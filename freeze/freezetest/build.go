@@ -151,27 +151,30 @@ func copyTool(name string) error {
 	return nil
 }
 
-// copyTree copies a file or a directory, following symbolic links.
+// copyTree copies a file or a directory. A link is followed if it is what is
+// to be copied, and copied as a link below.
 func copyTree(from, to string) error {
-	return filepath.WalkDir(resolved(from), func(path string, entry fs.DirEntry, err error) error {
+	from = resolved(from)
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(resolved(from), path)
+		rel, err := filepath.Rel(from, path)
 		if err != nil {
 			return err
 		}
 		target := filepath.Join(to, rel)
-		info, err := os.Stat(path)
 		switch {
-		case err != nil:
-			return nil // a dangling link
-		case info.IsDir() && entry.IsDir():
+		case entry.IsDir():
 			return os.MkdirAll(target, 0o755)
-		case info.IsDir(): // a link to a directory
-			return copyTree(path, target)
+		case entry.Type()&fs.ModeSymlink != 0:
+			link, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(link, target)
 		default:
-			return copyFile(path, target, info.Mode())
+			return copyFile(path, target)
 		}
 	})
 }
@@ -183,7 +186,11 @@ func resolved(path string) string {
 	return path
 }
 
-func copyFile(from, to string, mode fs.FileMode) error {
+func copyFile(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
@@ -192,7 +199,7 @@ func copyFile(from, to string, mode fs.FileMode) error {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode.Perm())
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, info.Mode().Perm())
 	if err != nil {
 		return err
 	}

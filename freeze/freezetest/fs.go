@@ -119,11 +119,16 @@ func name(path string) (field [64]uint8) {
 	return field
 }
 
-// Unmount thaws and unmounts what is at dir, and everything mounted on it.
+// Unmount thaws and unmounts what is at dir, if anything is, at once even if
+// it is in use.
 func Unmount(dir string) error {
 	for Thaw(dir) == nil {
 	}
-	return unix.Unmount(dir, unix.MNT_DETACH)
+	err := unix.Unmount(dir, unix.MNT_DETACH)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return nil // nothing is mounted there
+	}
+	return err
 }
 
 // Freeze freezes the filesystem at dir behind the back of the code under
