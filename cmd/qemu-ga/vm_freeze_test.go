@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// frozen are the guest's disks that a freeze covers, by their filesystems.
+// freezable are the guest's disks that a freeze covers, by their filesystems.
 var freezable = []string{"ext4", "xfs", "btrfs"}
 
 // One guest with real disks, for everything that a freeze is.
@@ -33,6 +33,9 @@ func TestVMFreeze(t *testing.T) {
 		{"deadline", testDeadline},
 		{"deadline of one request", testRequestDeadline},
 		{"killed while frozen", testKilledWhileFrozen},
+		{"freezer killed while frozen", testFreezerKilled},
+		{"both killed while frozen", testBothKilled},
+		{"thawed by hand", testThawByHand},
 		{"terminated while frozen", testTerminatedWhileFrozen},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, v.In(t)) })

@@ -1,6 +1,9 @@
 package vm
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -51,14 +54,35 @@ func (v *VM) StartProgram(name string, argv ...string) int {
 // AgentProgram is the name under which StartAgent starts the agent.
 const AgentProgram = "agent"
 
-// StartAgent starts the guest's agent on its port, with further options.
-func (v *VM) StartAgent(options ...string) int {
+// StartAgent starts the guest's agent on its port, with further options, which
+// override those it is given here.
+func (v *VM) StartAgent(options ...string) {
 	v.t.Helper()
 	argv := []string{
 		v.agent, "-m", "virtio-serial",
 		"-p", "/dev/virtio-ports/org.qemu.guest_agent.0", "-t", "/run",
 	}
-	return v.StartProgram(AgentProgram, append(argv, options...)...)
+	v.agentPID = v.StartProgram(AgentProgram, append(argv, options...)...)
+}
+
+// AgentPID is the process number of the agent that was started last.
+func (v *VM) AgentPID() int {
+	return v.agentPID
+}
+
+// Wakeups counts how often the guest's kernel has given the agent a CPU.
+func (v *VM) Wakeups() int {
+	v.t.Helper()
+	counts := v.Sh(fmt.Sprintf("grep -h ctxt_switches /proc/%d/task/*/status", v.AgentPID()))
+	total := 0
+	for line := range strings.Lines(counts) {
+		// voluntary_ctxt_switches:	42
+		_, count, _ := strings.Cut(line, ":")
+		n, err := strconv.Atoi(strings.TrimSpace(count))
+		require.NoError(v.t, err)
+		total += n
+	}
+	return total
 }
 
 // Signal sends a signal to a started program.

@@ -54,7 +54,9 @@ type machine struct {
 	control *caller
 	images  map[string]*image
 	shots   int
-	agent   string
+	// agent is the agent's program in the guest.
+	agent    string
+	agentPID int
 }
 
 // bootLimit is how long a guest may take to boot on a busy machine.

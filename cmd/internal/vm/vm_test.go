@@ -50,6 +50,13 @@ func TestGuestWithRealAgent(t *testing.T) {
 		})
 	})
 
+	t.Run("wake-ups are seen", func(t *testing.T) {
+		v := v.In(t)
+		agent.Close() // with its host away, the real agent looks for it all the time
+		before := v.Wakeups()
+		v.Until(10*time.Second, "the agent wakes up", func() bool { return v.Wakeups() > before+10 })
+	})
+
 	t.Run("a program that does not end", func(t *testing.T) {
 		ran := v.In(t).Try(100*time.Millisecond, "sleep", "60")
 		require.True(t, ran.TimedOut)
