@@ -47,11 +47,12 @@ func run(argv []string, getenv func(string) string, stdout, stderr io.Writer) in
 	if err == nil {
 		return 0
 	}
-	if _, quiet := err.(notReady); !quiet { //nolint:errorlint // never wrapped
+	switch _, quiet := err.(notReady); { //nolint:errorlint // never wrapped
+	case quiet:
+	case report != nil:
+		report.failed(err) // the starter prints it
+	default:
 		_, _ = fmt.Fprintf(stderr, "qemu-ga: %v\n", err)
-	}
-	if report != nil {
-		report.failed(err)
 	}
 	return 1
 }
