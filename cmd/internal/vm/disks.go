@@ -46,7 +46,7 @@ func makeImage(t testing.TB, dir string, disk Disk) *image {
 		t.Fatalf("disk %s: no filesystem is called %q here", disk.Name, disk.FS)
 	}
 	size := max(disk.SizeMiB, how.size)
-	path := filepath.Join(dir, disk.Name+".raw")
+	path := imageFile(dir, disk.Name)
 	runTool(t, "qemu-img", "create", "-q", "-f", "raw", path, fmt.Sprintf("%dM", size))
 	if how.argv != nil {
 		runTool(t, how.argv[0], append(how.argv[1:], path)...)
@@ -70,4 +70,13 @@ func (i *image) device() map[string]any {
 		"driver": "virtio-blk-pci", "id": "dev-" + i.disk.Name,
 		"drive": i.node, "serial": i.disk.Name,
 	}
+}
+
+// ImageFile returns the file in which a disk was kept when the guest booted.
+func (v *VM) ImageFile(name string) string {
+	return imageFile(v.dir, name)
+}
+
+func imageFile(dir, name string) string {
+	return filepath.Join(dir, name+".raw")
 }

@@ -47,13 +47,13 @@ type VM struct {
 
 // machine is a running guest.
 type machine struct {
-	dir     string
-	qemu    *exec.Cmd
-	exited  chan struct{}
-	monitor *monitor
-	control *caller
-	images  map[string]*image
-	shots   int
+	dir        string
+	hypervisor *exec.Cmd
+	exited     chan struct{}
+	monitor    *monitor
+	control    *caller
+	images     map[string]*image
+	shots      int
 	// agent is the agent's program in the guest.
 	agent    string
 	agentPID int
@@ -72,7 +72,21 @@ const commandLine = "console=ttyS0 quiet panic=-1 mitigations=off nokaslr audit=
 // mounted. The guest ends with the test.
 func Start(t testing.TB, config Config) *VM {
 	t.Helper()
-	Tools(t, "qemu-system-x86_64", "qemu-img", "busybox")
+	Tools(t, "qemu-system-x86_64")
+	v, listener := prepare(t, config)
+	v.launch(exec.Command("qemu-system-x86_64", v.arguments(t, config)...))
+	conn, err := accept(listener, bootLimit)
+	require.NoError(t, err, "QEMU does not start")
+	v.monitor = dialMonitor(t, v.path("qmp"))
+	v.boot(conn, config)
+	return v
+}
+
+// prepare makes all files of a guest that is not running yet, and listens for
+// its control port.
+func prepare(t testing.TB, config Config) (*VM, net.Listener) {
+	t.Helper()
+	Tools(t, "qemu-img", "busybox")
 	dir, err := os.MkdirTemp("", "vm") //nolint:usetesting // t.TempDir can be too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
@@ -81,24 +95,26 @@ func Start(t testing.TB, config Config) *VM {
 	if config.Reference {
 		m.agent = referencePath + "/qemu-ga"
 	}
-	v := &VM{machine: m, t: t}
+	for _, disk := range config.Disks {
+		m.images[disk.Name] = makeImage(t, dir, disk)
+	}
+	initramfs(t, config, m.path("initramfs"))
 	listener, err := net.Listen("unix", m.path("control"))
 	require.NoError(t, err)
-	defer func() { _ = listener.Close() }()
-	initramfs(t, config, m.path("initramfs"))
-	v.launch(m.arguments(t, config))
+	t.Cleanup(func() { _ = listener.Close() })
+	return &VM{machine: m, t: t}, listener
+}
 
-	conn, err := accept(listener, bootLimit)
-	require.NoError(t, err, "QEMU does not start")
-	m.control = newCaller(conn)
-	m.monitor = dialMonitor(t, m.path("qmp"))
-	require.NoError(t, m.control.greeted(bootLimit), "the guest does not boot")
+// boot sees a guest through its boot.
+func (v *VM) boot(conn net.Conn, config Config) {
+	v.t.Helper()
+	v.control = newCaller(conn)
+	require.NoError(v.t, v.control.greeted(bootLimit), "the guest does not boot")
 	for _, disk := range config.Disks {
 		if disk.FS != "" {
 			v.Mount(disk)
 		}
 	}
-	return v
 }
 
 // In returns the same guest for a subtest, whose failures are then its own.
@@ -115,22 +131,31 @@ func kernelDir(t testing.TB) string {
 	return filepath.Dir(cached(t, "kernel/release", ".ci/setup kernel"))
 }
 
+// kernel is the file that QEMU boots.
+func (c Config) kernel(t testing.TB) string {
+	t.Helper()
+	kernel := filepath.Join(kernelDir(t), "vmlinux")
+	if _, err := os.Stat(kernel); err != nil || c.BzImage {
+		kernel = filepath.Join(kernelDir(t), "bzImage")
+	}
+	return kernel
+}
+
+func (c Config) memory() int {
+	if c.MemoryMiB == 0 {
+		return 512
+	}
+	return c.MemoryMiB
+}
+
 // arguments is QEMU's command line.
 func (m *machine) arguments(t testing.TB, config Config) []string {
 	t.Helper()
-	kernel := filepath.Join(kernelDir(t), "vmlinux")
-	if _, err := os.Stat(kernel); err != nil || config.BzImage {
-		kernel = filepath.Join(kernelDir(t), "bzImage")
-	}
-	memory := config.MemoryMiB
-	if memory == 0 {
-		memory = 512
-	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-machine", "pc", "-accel", "tcg", "-cpu", "qemu64,+rdrand", "-smp", "2",
-		"-m", fmt.Sprint(memory),
-		"-kernel", kernel, "-initrd", m.path("initramfs"), "-append", commandLine,
+		"-m", fmt.Sprint(config.memory()),
+		"-kernel", config.kernel(t), "-initrd", m.path("initramfs"), "-append", commandLine,
 		"-serial", "file:" + m.path("console"),
 		"-qmp", "unix:" + m.path("qmp") + ",server=on,wait=off",
 		"-device", "virtio-serial-pci,id=serial",
@@ -142,8 +167,7 @@ func (m *machine) arguments(t testing.TB, config Config) []string {
 		args = append(args, "-device", toJSON(t, agentPort))
 	}
 	for _, disk := range config.Disks {
-		image := makeImage(t, m.dir, disk)
-		m.images[disk.Name] = image
+		image := m.images[disk.Name]
 		args = append(args, "-blockdev", toJSON(t, image.blockdev()), "-device", toJSON(t, image.device()))
 	}
 	return args
@@ -156,24 +180,27 @@ func toJSON(t testing.TB, value any) string {
 	return string(data)
 }
 
-// launch starts QEMU and sees to its end.
-func (v *VM) launch(args []string) {
+// launch starts QEMU, or what starts QEMU, and sees to its end.
+func (v *VM) launch(hypervisor *exec.Cmd) {
 	v.t.Helper()
 	var complaints bytes.Buffer
-	v.qemu = exec.Command("qemu-system-x86_64", args...)
-	v.qemu.Stderr = &complaints
+	hypervisor.Stderr = &complaints
+	if hypervisor.SysProcAttr == nil {
+		hypervisor.SysProcAttr = &syscall.SysProcAttr{}
+	}
 	// Should the test be killed, its guest goes with it.
-	v.qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(v.t, v.qemu.Start())
+	hypervisor.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	v.hypervisor = hypervisor
+	require.NoError(v.t, hypervisor.Start())
 	go func() {
-		_ = v.qemu.Wait()
+		_ = hypervisor.Wait()
 		close(v.exited)
 	}()
 	v.t.Cleanup(func() {
-		if v.t.Failed() {
-			v.t.Logf("QEMU: %s\nconsole:\n%s", complaints.String(), v.Console())
-		}
 		v.Stop()
+		if v.t.Failed() {
+			v.t.Logf("%s: %s\nconsole:\n%s", hypervisor.Path, complaints.String(), v.Console())
+		}
 	})
 }
 
@@ -189,7 +216,7 @@ func (v *VM) Console() string {
 
 // Stop ends the guest as a power cut does.
 func (v *VM) Stop() {
-	_ = v.qemu.Process.Kill() // it may have ended by itself
+	_ = v.hypervisor.Process.Kill() // it may have ended by itself
 	<-v.exited
 	if v.monitor != nil {
 		v.monitor.close()

@@ -25,7 +25,7 @@ func main() {
 }
 
 func boot() error {
-	if err := mountAll(); err != nil {
+	if err := prepare(); err != nil {
 		return err
 	}
 	data, err := os.ReadFile(control.Boot)
@@ -50,7 +50,8 @@ func boot() error {
 	return newServer().serve(filepath.Join(portDir, control.Port))
 }
 
-func mountAll() error {
+// prepare gives programs what they take for granted.
+func prepare() error {
 	for _, m := range []struct{ fstype, target, data string }{
 		{"proc", "/proc", ""},
 		{"sysfs", "/sys", ""},
@@ -73,6 +74,9 @@ func mountAll() error {
 		if err := os.Symlink(target, name); err != nil {
 			return err
 		}
+	}
+	if err := unix.Sethostname([]byte("scratch")); err != nil {
+		return err
 	}
 	return os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
 }
