@@ -14,7 +14,7 @@ import (
 
 // LevelAudit is the level at which the log tells what a host had the guest
 // do: above what is only of use when looking for a fault.
-const LevelAudit = slog.Level(2)
+const LevelAudit = freeze.LevelAudit
 
 // Config is what an Agent is made of. Nothing below cmd/ reads flags, files
 // or the environment to configure itself.

@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// LevelAudit is the level at which the log tells that a hook is run: between
+// Info and Warn.
+const LevelAudit = slog.Level(2)
+
 // State is what an Engine is doing.
 type State string
 

@@ -184,7 +184,7 @@ func (s *session) hook(ctx context.Context, argument string) error {
 		return nil
 	}
 	s.hooked = argument == hookFreeze
-	s.e.cfg.Log.Info(fmt.Sprintf("executing fsfreeze hook with arg '%s'", argument))
+	s.e.cfg.Log.Log(ctx, LevelAudit, fmt.Sprintf("executing fsfreeze hook with arg '%s'", argument))
 	run, err := runHook(ctx, s.e.cfg.Hook, argument, s.e.cfg.HookTimeout)
 	s.update(func() { s.hooks = append(s.hooks, run) })
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"qemu-ga/agent"
 )
 
 // The levels of qemu-ga's log, which are GLib's, as levels of slog.
@@ -52,9 +54,11 @@ func (l *logFile) format(t time.Time, level slog.Level, text string) string {
 	return fmt.Sprintf("%d.%06d: %s: %s", t.Unix(), t.Nanosecond()/1000, at.name, text)
 }
 
-// logger returns a logger that writes to l what went wrong, or everything.
+// logger returns a logger that writes to l what went wrong and what a host had
+// the guest do, or everything. qemu-ga sends the latter to syslog in either
+// case; under systemd both end in the journal.
 func (l *logFile) logger(verbose bool) *slog.Logger {
-	h := &logHandler{to: l, least: levelWarning}
+	h := &logHandler{to: l, least: agent.LevelAudit}
 	if verbose {
 		h.least = levelDebug
 	}
