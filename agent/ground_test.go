@@ -19,11 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	freeze.Init()
-	guests, err := filepath.Abs("../testdata/guests")
-	if err != nil {
-		panic(err)
-	}
-	os.Exit(freezetest.Main(m.Run, freezetest.Config{Files: map[string]string{guests: guests}}))
+	os.Exit(freezetest.Main(m.Run, freezetest.Config{Files: freezetest.Bring("../testdata/guests")}))
 }
 
 // soon bounds what must not take long; it is never waited for in full.

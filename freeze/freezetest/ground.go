@@ -25,6 +25,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,6 +39,19 @@ type Config struct {
 	// Files are copied into the ground: path outside -> path inside.
 	// Directories are copied whole.
 	Files map[string]string
+	// Results are files that are copied out of the ground when run has
+	// ended, if it has made them: path inside -> path outside.
+	Results map[string]string
+}
+
+// Bring names a file or directory for Config.Files that is to be in the ground
+// where it is outside; path may be relative.
+func Bring(path string) map[string]string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = path
+	}
+	return map[string]string{abs: abs}
 }
 
 // The stages of entering a ground, told by an environment variable: outside
@@ -59,6 +73,9 @@ var Tools = []string{"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "mkfs.vfat", "btrfs"
 // and Need skips the tests that freeze; so does one with the argument -update,
 // whose golden files would be lost with the ground.
 func Main(run func() int, cfg Config) int {
+	if os.Args[0] == diskName && len(os.Args) == 3 {
+		return serveDisk(os.Args[1], os.Args[2])
+	}
 	switch os.Getenv(stageVariable) {
 	case inside:
 		return run()
@@ -145,7 +162,11 @@ func arguments() []string {
 // supervise is process 1 of the ground: it builds it, runs the program in it
 // and clears up behind it.
 func supervise(cfg Config) int {
-	if err := build(cfg); err != nil {
+	results, err := openResults(cfg.Results)
+	if err == nil {
+		err = build(cfg)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "cannot make a freezing ground: %v\n", err)
 		return 1
 	}
@@ -165,8 +186,36 @@ func supervise(cfg Config) int {
 		os.Exit(1)
 	}()
 	status := reap(cmd.Process.Pid)
+	saveResults(results)
 	clearUp()
 	return status
+}
+
+// openResults opens the files outside that results go to, while they can
+// still be reached: path inside -> file.
+func openResults(paths map[string]string) (map[string]*os.File, error) {
+	files := make(map[string]*os.File)
+	for from, to := range paths {
+		file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		files[from] = file
+	}
+	return files, nil
+}
+
+// saveResults appends the results to their files.
+func saveResults(files map[string]*os.File) {
+	for from, file := range files {
+		text, err := os.ReadFile(from)
+		if err == nil {
+			_, err = file.Write(text)
+		}
+		if err = errors.Join(err, file.Close()); err != nil {
+			fmt.Fprintf(os.Stderr, "cannot save %s: %v\n", from, err)
+		}
+	}
 }
 
 // reap waits for every process of the ground, as process 1 must, until the
