@@ -74,7 +74,7 @@ func testDeadline(t *testing.T, v *vm.VM) {
 	freeze(t, agent, len(freezable))
 	requireStopped(v, freezable...)
 	requireWritable(t, v, settle, freezable...)
-	require.InDelta(t, 2, time.Since(start).Seconds(), 1.5)
+	requireTook(t, start, 2*time.Second)
 	requireWrites(v, freezable...)
 	requireExpired(t, agent, "fsfreeze is limited to 2 seconds")
 	stopWriters(t, v, freezable...)
@@ -90,8 +90,17 @@ func testRequestDeadline(t *testing.T, v *vm.VM) {
 	require.Equal(t, len(freezable),
 		number(t, agent.Call("guest-fsfreeze-freeze", map[string]any{"x-timeout": 1})))
 	requireWritable(t, v, settle, freezable...)
-	require.InDelta(t, 1, time.Since(start).Seconds(), 1)
+	requireTook(t, start, time.Second)
 	requireExpired(t, agent, "fsfreeze is limited to 1 second")
+}
+
+// requireTook requires that a freeze has lasted for its deadline. A busy
+// machine may see its end late.
+func requireTook(t *testing.T, start time.Time, deadline time.Duration) {
+	t.Helper()
+	took := time.Since(start)
+	require.Greater(t, took, deadline*9/10)
+	require.Less(t, took, deadline+settle/2)
 }
 
 // requireExpired requires what a host is told that comes after its freeze has

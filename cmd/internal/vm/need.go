@@ -43,10 +43,11 @@ func root() string {
 func cached(t testing.TB, path, remedy string) string {
 	t.Helper()
 	path = filepath.Join(root(), ".cache", path)
-	if _, err := os.Stat(path); err != nil {
+	found, err := filepath.EvalSymlinks(path)
+	if err != nil {
 		missing(t, path, remedy)
 	}
-	return path
+	return found
 }
 
 // Reference returns the directory with the real qemu-ga, which is started as
