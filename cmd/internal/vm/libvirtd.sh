@@ -1,3 +1,4 @@
+#!/bin/sh
 # Runs libvirtd in new mount, PID and network namespaces, with its socket in
 # the directory $1 and all else that it writes in memory.
 mount --make-rprivate /
