@@ -45,8 +45,19 @@ var images atomic.Int64
 
 // Mount makes a filesystem on a loop device and mounts it. Unmount undoes it.
 func Mount(f FS) error {
+	f, image, err := makeImage(f)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = image.Close() }()
+	return attach(f, image)
+}
+
+// makeImage makes the file with the filesystem, and fills in what f leaves
+// out.
+func makeImage(f FS) (FS, *os.File, error) {
 	if !Inside() {
-		return errors.New("not in a freezing ground")
+		return f, nil, errors.New("not in a freezing ground")
 	}
 	if f.Image == "" {
 		f.Image = fmt.Sprintf("/image-%d", images.Add(1))
@@ -55,19 +66,23 @@ func Mount(f FS) error {
 		f.Size = sizes[f.Type]
 	}
 	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
-		return err
+		return f, nil, err
 	}
 	image, err := os.OpenFile(f.Image, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return err
+		return f, nil, err
 	}
-	defer func() { _ = image.Close() }()
 	if err := image.Truncate(f.Size); err != nil {
-		return err
+		return f, nil, errors.Join(err, image.Close())
 	}
 	if out, err := exec.Command("mkfs."+f.Type, f.Image).CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot make %s: %w: %s", f.Type, err, out)
+		return f, nil, errors.Join(fmt.Errorf("cannot make %s: %w: %s", f.Type, err, out), image.Close())
 	}
+	return f, image, nil
+}
+
+// attach mounts the filesystem in image.
+func attach(f FS, image *os.File) error {
 	device, loop, err := Loop(image)
 	if err != nil {
 		return err
@@ -171,8 +186,10 @@ func Writable(dir string, limit time.Duration) bool {
 }
 
 // clearUp thaws and unmounts every filesystem of the ground, so that no loop
-// device and no frozen superblock outlives it.
+// device and no frozen superblock outlives it. First every process is killed:
+// whoever waits for a hung disk comes back when the disk's server is gone.
 func clearUp() {
+	_ = unix.Kill(-1, unix.SIGKILL)
 	mounts, err := mountinfo.Read("/proc/self/mountinfo")
 	if err != nil {
 		return
@@ -183,7 +200,6 @@ func clearUp() {
 			}
 		}
 	}
-	_ = unix.Kill(-1, unix.SIGKILL)
 	for _, m := range slices.Backward(mounts) {
 		_ = unix.Unmount(m.Point, unix.MNT_DETACH)
 	}

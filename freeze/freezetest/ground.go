@@ -96,6 +96,10 @@ func Main(run func() int, cfg Config) int {
 // Inside tells whether the process runs in a ground.
 func Inside() bool { return os.Getenv(stageVariable) == inside }
 
+// Outside tells whether the process is the one that was started, which has
+// not entered a ground.
+func Outside() bool { return os.Getenv(stageVariable) == "" }
+
 // Missing says what keeps a ground from being made here; "" is nothing.
 func Missing() string {
 	if os.Geteuid() != 0 {
