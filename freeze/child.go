@@ -21,6 +21,8 @@ type child struct {
 	// events is closed when the freezer is gone, or when its end of the
 	// socket is.
 	events chan event
+	// gone is closed when the process has ended, with every thread.
+	gone   chan struct{}
 	stderr *tail
 }
 
@@ -37,7 +39,7 @@ func startChild(program string, targets []target) (*child, error) {
 	_ = unix.SetNonblock(pair[0], true)
 	mine, theirs := os.NewFile(uintptr(pair[0]), "freezer"), os.NewFile(uintptr(pair[1]), "agent")
 	defer func() { _ = theirs.Close() }()
-	c := &child{conn: mine, events: make(chan event), stderr: &tail{}}
+	c := &child{conn: mine, events: make(chan event), gone: make(chan struct{}), stderr: &tail{}}
 	c.cmd = &exec.Cmd{
 		Path: program,
 		Args: []string{freezerName, strconv.Itoa(len(targets))},
@@ -79,6 +81,7 @@ func (c *child) listen() {
 	}
 	close(c.events)
 	_ = c.cmd.Wait()
+	close(c.gone)
 }
 
 // send gives an order. A freezer that is gone shows by its events ending.

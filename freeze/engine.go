@@ -38,6 +38,10 @@ const (
 	DefaultHookTimeout   = time.Minute
 )
 
+// maxHung is how many freezers may be waiting for a disk to sync that were
+// killed long ago: each holds memory until the disk answers.
+const maxHung = 4
+
 // Config is what an Engine is made of. The zero value works, in a program
 // whose main calls Init.
 type Config struct {
@@ -87,11 +91,16 @@ type Engine struct {
 
 	mu      sync.Mutex
 	state   State
-	current *session       // while Freezing or Frozen
-	stuck   map[string]int // mount points whose ioctl has not returned
-	owed    state          // while Expired: what the host has to be told
-	expiry  *time.Timer    // while Expired: ends it
+	current *session      // while Freezing or Frozen
+	stuck   []stateTarget // those whose ioctl has not returned
+	hung    int           // freezers that died in a sync and are not gone
+	owed    state         // while Expired: what the host has to be told
+	expiry  *time.Timer   // while Expired: ends it
 	last    Report
+	lastOf  *session // what last describes; nil is an earlier process's
+
+	recovering sync.Mutex // held by Recover
+	left       error      // what an earlier process left frozen cannot be thawed
 }
 
 // New makes an Engine. Recover is to be called before its first use.
@@ -120,13 +129,16 @@ func New(cfg Config) *Engine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{cfg: cfg, state: Thawed, stuck: make(map[string]int), last: Report{State: Thawed}}
+	return &Engine{cfg: cfg, state: Thawed, last: Report{State: Thawed}}
 }
 
 // State tells what the Engine is doing.
 func (e *Engine) State() State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.left != nil {
+		return Frozen
+	}
 	return e.state
 }
 
@@ -167,12 +179,14 @@ func (e *Engine) begin(req Request, cancel context.CancelFunc) (*session, error)
 	case Frozen:
 		return nil, errors.New("cannot freeze: filesystems are frozen; thaw them first")
 	}
+	if e.left != nil {
+		return nil, e.left
+	}
 	if len(e.stuck) > 0 {
-		var names []string
-		for name := range e.stuck {
-			names = append(names, name)
-		}
-		return nil, fmt.Errorf("cannot freeze: an earlier freeze of %s has not come back from the kernel; look at its disk", strings.Join(names, ", "))
+		return nil, fmt.Errorf("cannot freeze: an earlier freeze of %s has not come back from the kernel; look at its disk", strings.Join(points(e.stuck), ", "))
+	}
+	if e.hung >= maxHung {
+		return nil, fmt.Errorf("cannot freeze: the syncs of %d earlier freezes have not come back from the kernel; look at the disks", e.hung)
 	}
 	e.forget()
 	s := newSession(e, req, cancel)
@@ -196,7 +210,8 @@ func (e *Engine) settle(s *session, err error) (int, error) {
 		return count, nil
 	}
 	e.state, e.current = Thawed, nil
-	e.last = s.report(Thawed)
+	e.last, e.lastOf = s.report(Thawed), s
+	e.keepState()
 	if err != nil {
 		e.last.Error = err.Error()
 	}
@@ -212,7 +227,26 @@ func (e *Engine) forget() {
 	e.state, e.owed = Thawed, state{}
 	e.last.State = Thawed
 	e.expiry.Stop()
-	e.dropState()
+	e.keepState()
+}
+
+// keepState leaves in the state directory what a later process has to know
+// when no freeze runs: that the host is owed the news, and which filesystems
+// are frozen, or will be, when their disks answer.
+func (e *Engine) keepState() {
+	if e.state == Freezing || e.state == Frozen {
+		return // the session's own
+	}
+	s := e.owed
+	s.Targets = e.stuck
+	if s.Phase == "" && len(s.Targets) == 0 {
+		e.dropState()
+		return
+	}
+	if s.Phase == "" {
+		s.Phase, s.Boot = Thawed, bootID()
+	}
+	e.saveState(s)
 }
 
 // dropState removes the state file.

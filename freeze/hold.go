@@ -176,14 +176,14 @@ func (s *session) verdict() (count int, err error) {
 func (e *Engine) ended(s *session, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.current = nil
+	e.current, e.lastOf = nil, s
 	s.state.Thawed, s.state.Why = s.thawedAt, s.why
 	if s.state.Thawed.IsZero() {
 		s.state.Thawed = time.Now()
 	}
 	if s.why == whyAsked || s.why == whyUndelivered || e.cfg.ForgetExpiry {
 		e.state = Thawed
-		e.dropState()
+		e.keepState()
 	} else {
 		e.expire(s.state, s.deadline)
 	}
@@ -199,7 +199,7 @@ func (e *Engine) ended(s *session, err error) {
 func (e *Engine) expire(owed state, stay time.Duration) {
 	owed.Phase, owed.Targets, owed.Hook, owed.RCU = Expired, nil, "", false
 	e.state, e.owed = Expired, owed
-	e.saveState(owed)
+	e.keepState()
 	e.cfg.Log.Warn(owed.news().Error())
 	var timer *time.Timer
 	timer = time.AfterFunc(stay, func() {

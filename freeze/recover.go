@@ -3,10 +3,13 @@ package freeze
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"qemu-ga/freeze/mountinfo"
+
+	"golang.org/x/sys/unix"
 )
 
 // Recovery says what a freeze of an earlier process left to be done.
@@ -20,43 +23,57 @@ type Recovery struct {
 	// frozen, and those that are not mounted any more. What had been frozen
 	// and was thawed by the freezer is in neither.
 	Thawed, Gone []string
+	// Stuck are those whose disk does not answer: they are thawed when it
+	// does, even if this process has ended by then.
+	Stuck []string
 }
 
 // Recover thaws what an earlier process with the same state directory left
 // frozen, runs the hook's "thaw" that it owes, and keeps the news for the
 // host. It is called once, before the Engine's first use. An error means that
-// something is frozen still, or that it cannot be known.
+// something is frozen still, or that it cannot be known: no freeze begins
+// before another call, or a Thaw, has had success.
 func (e *Engine) Recover() (Recovery, error) {
 	if e.cfg.StateDir == "" {
 		return Recovery{}, nil
 	}
+	e.recovering.Lock()
+	defer e.recovering.Unlock()
 	s, found, err := readState(e.cfg.StateDir)
-	if err != nil {
-		return Recovery{}, err
-	}
-	if !found {
-		e.dropState() // an earlier boot's
-		return Recovery{}, nil
-	}
-	r := Recovery{Found: true, Foreign: s.Boot == ""}
-	if s.Phase == Frozen {
-		if err := e.restore(s, &r); err != nil {
-			return r, err
-		}
-		s.Thawed, s.Why = time.Now(), whyRestart
+	r := Recovery{Found: found, Foreign: found && s.Boot == ""}
+	if found && err == nil {
+		err = e.restore(s, &r)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.cfg.ForgetExpiry {
-		e.dropState()
-		return r, nil
+	e.left = err
+	switch {
+	case err != nil:
+	case found && (s.Phase == Frozen || s.Phase == Expired) && !e.cfg.ForgetExpiry:
+		if s.Phase == Frozen {
+			s.Thawed, s.Why = time.Now(), whyRestart
+		}
+		if s.Deadline <= 0 {
+			s.Deadline = e.cfg.Timeout
+		}
+		e.last = s.report()
+		e.expire(s, s.Deadline)
+	default:
+		e.keepState() // which drops an earlier boot's
 	}
-	if s.Deadline <= 0 {
-		s.Deadline = e.cfg.Timeout
+	return r, err
+}
+
+// recoverRest tries again what Recover has failed at.
+func (e *Engine) recoverRest() error {
+	e.mu.Lock()
+	left := e.left
+	e.mu.Unlock()
+	if left == nil {
+		return nil
 	}
-	e.last = s.report()
-	e.expire(s, s.Deadline)
-	return r, nil
+	_, err := e.Recover()
+	return err
 }
 
 // restore does what the process that wrote s cannot do any more.
@@ -97,11 +114,13 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 	for _, f := range all {
 		byDev[f.Dev] = f
 	}
+	rest := remains{
+		of: s, fds: make([]int, len(s.Targets)), left: make([]bool, len(s.Targets)),
+		errnos: make([]unix.Errno, len(s.Targets)), lands: make([][]int, len(s.Targets)),
+	}
 	var failed []string
-	targets := make([]target, 0, len(s.Targets))
-	fds, left, lands := make([]int, len(s.Targets)), make([]bool, len(s.Targets)), make([][]int, len(s.Targets))
 	for i, named := range s.Targets {
-		lands[i] = named.Lands
+		rest.lands[i] = named.Lands
 		f := byDev[named.Dev]
 		if f == nil {
 			r.Gone = append(r.Gone, named.Point)
@@ -112,22 +131,89 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 			failed = append(failed, err.Error())
 			continue
 		}
-		targets = append(targets, t)
-		fds[i], left[i] = int(t.file.Fd()), true
+		rest.targets = append(rest.targets, t)
+		rest.fds[i], rest.left[i] = int(t.file.Fd()), true
 	}
-	defer closeAll(targets)
-	for o := range thawAll(fds, lands, left) {
-		switch point := s.Targets[o.target].Point; {
-		case o.errno == 0:
-			r.Thawed = append(r.Thawed, point)
-		case !isThaw(o.errno):
-			failed = append(failed, fmt.Sprintf("failed to thaw %s: %s", point, words(o.errno)))
+	rest.thaw()
+	for i, named := range s.Targets {
+		switch {
+		case rest.fds[i] == 0 || rest.left[i] || rest.errnos[i] == unix.EINVAL:
+		case rest.errnos[i] == 0:
+			r.Thawed = append(r.Thawed, named.Point)
+		default:
+			failed = append(failed, fmt.Sprintf("failed to thaw %s: %s", named.Point, words(rest.errnos[i])))
 		}
+	}
+	if stuck := rest.stuck(); len(stuck) > 0 {
+		r.Stuck = points(stuck)
+		e.markStuck(stuck)
+		go func() {
+			rest.linger()
+			e.unstick(stuck)
+		}()
+	} else {
+		closeAll(rest.targets)
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("cannot thaw what an earlier agent left frozen: %s", strings.Join(failed, "; "))
 	}
 	return nil
+}
+
+// remains are the filesystems that an earlier process may have left frozen.
+type remains struct {
+	of      state
+	targets []target
+	fds     []int
+	lands   [][]int
+	left    []bool // not known to be thawed
+	errnos  []unix.Errno
+	late    <-chan outcome
+}
+
+// thaw thaws what can be thawed soon. As long as a thread of the earlier
+// freezer is in the kernel, "not frozen" means nothing: it may be about to
+// freeze what its agent has given up.
+func (r *remains) thaw() {
+	settled := r.of.Freezer.wait(patience)
+	r.late = thawAll(r.fds, r.lands, slices.Clone(r.left))
+	for limit := time.After(patience); ; {
+		select {
+		case o, ok := <-r.late:
+			if !ok {
+				r.late = nil
+				return
+			}
+			r.errnos[o.target] = o.errno
+			r.left[o.target] = o.errno == unix.EINVAL && !settled
+		case <-limit:
+			return
+		}
+	}
+}
+
+// stuck lists those that are left.
+func (r *remains) stuck() []stateTarget {
+	var stuck []stateTarget
+	for i, left := range r.left {
+		if left {
+			stuck = append(stuck, stateTarget{Dev: r.of.Targets[i].Dev, Point: r.of.Targets[i].Point})
+		}
+	}
+	return stuck
+}
+
+// linger waits until they can be thawed, and does it.
+func (r *remains) linger() {
+	if r.late != nil {
+		for range r.late { // until it is closed
+		}
+	}
+	for !r.of.Freezer.wait(time.Minute) { // as long as it takes
+	}
+	for range thawAll(r.fds, r.lands, r.left) { // until it is closed
+	}
+	closeAll(r.targets)
 }
 
 // ThawAll thaws every filesystem of the guest that is frozen, whoever froze

@@ -96,6 +96,15 @@ func (e *Engine) Report() Report {
 	return e.last
 }
 
+// amend brings the last report up to date when something stuck has come back.
+func (e *Engine) amend(s *session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lastOf == s {
+		e.last.Filesystems = s.report(e.last.State).Filesystems
+	}
+}
+
 // report describes the session.
 func (s *session) report(now State) Report {
 	s.mu.Lock()

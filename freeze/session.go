@@ -25,13 +25,15 @@ type session struct {
 	over     chan struct{} // closed when nothing is held any more
 
 	plan   plan
-	child  *child // nil when it is gone
+	child  *child          // nil when it is gone
+	gone   <-chan struct{} // closed when no thread of the freezer is left
 	rcu    *expedited
 	state  state
 	hooked bool // the hook was run with "freeze" and not with "thaw"
 	quiet  bool
 	known  bool           // the freezer has said what it froze
 	lost   bool           // the freezer died or was ended
+	ghost  bool           // and a thread of it is still in the kernel
 	late   <-chan outcome // thaws of our own that have not returned
 
 	mu       sync.Mutex // guards what a report reads
@@ -83,15 +85,19 @@ func (s *session) freeze(ctx context.Context) (err error) {
 	if s.child, err = startChild(cfg.Program, s.targets); err != nil {
 		return err
 	}
+	s.gone = s.child.gone
 	if !cfg.NoPresync {
 		if err := s.presync(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.hook(ctx, hookFreeze); err != nil {
-		return err
+	if cfg.Hook != "" {
+		s.mark(Freezing)
+		if err := s.hook(ctx, hookFreeze); err != nil {
+			return err
+		}
 	}
-	s.mark()
+	s.mark(Frozen)
 	s.quiet = true
 	cfg.Quiet(true)
 	s.update(func() { s.frozenAt = time.Now() })
@@ -173,16 +179,29 @@ func (s *session) presync(ctx context.Context) error {
 	s.update(func() { s.times.Passes, s.times.Presync = passes, int64(time.Since(begun)) })
 	if err != nil {
 		s.child.kill()
+		s.e.mourn(s.child)
 		s.child = nil
 	}
 	return err
 }
 
-// hook runs the hook program, if there is one.
-func (s *session) hook(ctx context.Context, argument string) error {
-	if s.e.cfg.Hook == "" {
-		return nil
+// mourn counts a freezer that was killed in a sync until it is gone, which
+// its disk can put off.
+func (e *Engine) mourn(c *child) {
+	count := func(by int) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.hung += by
 	}
+	count(1)
+	go func() {
+		<-c.gone
+		count(-1)
+	}()
+}
+
+// hook runs the hook program.
+func (s *session) hook(ctx context.Context, argument string) error {
 	s.hooked = argument == hookFreeze
 	s.e.cfg.Log.Log(ctx, LevelAudit, fmt.Sprintf("executing fsfreeze hook with arg '%s'", argument))
 	run, err := runHook(ctx, s.e.cfg.Hook, argument, s.e.cfg.HookTimeout)
@@ -193,15 +212,17 @@ func (s *session) hook(ctx context.Context, argument string) error {
 	return err
 }
 
-// mark leaves word for a restarted agent.
-func (s *session) mark() {
-	s.state = state{Phase: Frozen, Boot: bootID(), Since: s.since, Deadline: s.deadline, By: s.by}
-	if s.hooked {
-		s.state.Hook = s.e.cfg.Hook
-	}
-	s.state.RCU = !s.e.cfg.NoExpedite && s.rcu.off()
-	for i, t := range s.targets {
-		s.state.Targets = append(s.state.Targets, stateTarget{Dev: t.Dev, Point: t.point, Lands: s.plan.lands[i]})
+// mark leaves word for a restarted agent, before what it speaks of is done:
+// in the phase Freezing that the hook is owed a "thaw", in the phase Frozen
+// which filesystems are, too.
+func (s *session) mark(phase State) {
+	s.state = state{Phase: phase, Boot: bootID(), Since: s.since, Deadline: s.deadline, By: s.by, Hook: s.e.cfg.Hook}
+	if phase == Frozen {
+		s.state.Freezer = findProcess(s.child.cmd.Process.Pid)
+		s.state.RCU = !s.e.cfg.NoExpedite && s.rcu.off()
+		for i, t := range s.targets {
+			s.state.Targets = append(s.state.Targets, stateTarget{Dev: t.Dev, Point: t.point, Lands: s.plan.lands[i]})
+		}
 	}
 	s.e.saveState(s.state)
 }
@@ -214,9 +235,6 @@ func (s *session) undo(err error) error {
 		if herr := s.hook(context.Background(), hookThaw); err == nil {
 			err = herr
 		}
-	}
-	if s.state.Phase != "" {
-		s.e.dropState()
 	}
 	return err
 }

@@ -21,8 +21,10 @@ const stateName = "qga.state.isfrozen"
 // state is what the file holds: enough for the next agent, or for
 // `qemu-ga thaw`, to thaw what a freeze has left frozen and to tell the host.
 type state struct {
-	// Phase is Frozen while filesystems are frozen or about to be, Expired
-	// when they are thawed and the host has not been told.
+	// Phase is Freezing while a hook prepares the applications, Frozen while
+	// filesystems are frozen or about to be, Expired when they are thawed and
+	// the host has not been told, Thawed when it has been and only Targets
+	// are left to be thawed.
 	Phase State `json:"phase"`
 	// Boot is the kernel's random number of this boot: a file of an earlier
 	// one is stale.
@@ -36,7 +38,10 @@ type state struct {
 	Hook string `json:"hook,omitempty"`
 	// RCU tells that grace periods may have been left expedited.
 	RCU bool `json:"rcu,omitempty"`
-	// Targets are the filesystems.
+	// Freezer is the process that freezes them: while it lives, it may.
+	Freezer process `json:"freezer,omitzero"`
+	// Targets are the filesystems that may be frozen. In the phases Expired
+	// and Thawed they are those whose ioctl is stuck in the kernel.
 	Targets []stateTarget `json:"targets,omitempty"`
 	// Thawed and Why say when and why the freeze ended, once it has.
 	Thawed time.Time `json:"thawed,omitzero"`
@@ -79,7 +84,7 @@ func (s state) valid() bool {
 			return false
 		}
 	}
-	return s.Phase == Frozen || s.Phase == Expired
+	return slices.Contains([]State{Freezing, Frozen, Expired, Thawed}, s.Phase)
 }
 
 // bootID names this run of the kernel.

@@ -1,6 +1,10 @@
 package freeze
 
-import "context"
+import (
+	"context"
+	"slices"
+	"strings"
+)
 
 // Thaw thaws what the last Freeze froze, and nothing else, and returns how
 // many filesystems that were. A freeze that is running is given up first;
@@ -28,6 +32,9 @@ func (e *Engine) Close(ctx context.Context) error {
 }
 
 func (e *Engine) thaw(ctx context.Context, why string) (int, error) {
+	if err := e.recoverRest(); err != nil {
+		return 0, err
+	}
 	for {
 		e.mu.Lock()
 		s := e.current
@@ -70,13 +77,30 @@ func (e *Engine) thaw(ctx context.Context, why string) (int, error) {
 	}
 }
 
-// markStuck counts mount points whose ioctl has not come back up or down.
-func (e *Engine) markStuck(points []string, by int) {
+// markStuck notes targets whose ioctl has not come back.
+func (e *Engine) markStuck(targets []stateTarget) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, p := range points {
-		if e.stuck[p] += by; e.stuck[p] <= 0 {
-			delete(e.stuck, p)
-		}
+	e.stuck = append(e.stuck, targets...)
+	e.keepState()
+}
+
+// unstick notes that they have, and are thawed.
+func (e *Engine) unstick(targets []stateTarget) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stuck = slices.DeleteFunc(e.stuck, func(t stateTarget) bool {
+		return slices.ContainsFunc(targets, func(back stateTarget) bool { return back.Dev == t.Dev })
+	})
+	e.keepState()
+	e.cfg.Log.Warn(strings.Join(points(targets), ", ") + " has come back from the kernel and is thawed")
+}
+
+// points gives the mount points of targets.
+func points(targets []stateTarget) []string {
+	var names []string
+	for _, t := range targets {
+		names = append(names, t.Point)
 	}
+	return names
 }

@@ -86,17 +86,22 @@ func (s *session) absorb(e event) {
 func (s *session) lose() {
 	s.lost = true
 	s.child.end()
-	gone := time.After(patience)
-	for alive := true; alive; {
+	limit := time.After(patience)
+	for events := s.child.events; ; {
 		select {
-		case e, ok := <-s.child.events:
-			alive = ok
+		case e, ok := <-events:
+			if !ok {
+				events = nil
+			}
 			if e.Is == isThawed {
 				s.absorb(e)
 			}
-		case <-gone:
-			alive = false // a thread of it is in the kernel: see linger
+			continue
+		case <-s.child.gone:
+		case <-limit:
+			s.ghost = true
 		}
+		break
 	}
 	if s.state.RCU {
 		s.rcu.settle()
@@ -126,12 +131,12 @@ func (s *session) thawSelf() {
 				return
 			}
 			left[o.target] = false
-			s.update(func() { s.results[o.target].note(o.errno) })
+			s.update(func() { s.results[o.target].note(o.errno, s.ghost) })
 		case <-limit:
 			s.late = outcomes
 			s.update(func() {
 				for i := range left {
-					s.results[i].Pending = left[i]
+					s.results[i].Pending = s.results[i].Pending || left[i]
 				}
 				s.thawedAt = time.Now()
 			})
@@ -140,8 +145,13 @@ func (s *session) thawSelf() {
 	}
 }
 
-// note takes down the end of a FITHAW.
-func (r *result) note(errno unix.Errno) {
+// note takes down the end of a FITHAW. While a ghost of the freezer may still
+// be freezing the target, "not frozen" does not mean that it stays so.
+func (r *result) note(errno unix.Errno, ghost bool) {
+	if ghost && errno == unix.EINVAL && !r.Frozen {
+		r.Pending = true
+		return
+	}
 	r.Pending, r.Thaw, r.Thawed = false, errno, isThaw(errno)
 	if errno == 0 {
 		r.Frozen = true // whoever froze it had no time to say so
@@ -155,15 +165,15 @@ func (s *session) release() {
 		s.quiet = false
 		s.e.cfg.Quiet(false)
 	}
-	var stuck []string
+	var stuck []stateTarget
 	for i, r := range s.results {
 		if r.Pending {
-			stuck = append(stuck, s.targets[i].point)
+			stuck = append(stuck, stateTarget{Dev: s.targets[i].Dev, Point: s.targets[i].point})
 		}
 	}
 	if len(stuck) > 0 {
-		s.e.cfg.Log.Error(fmt.Sprintf("%s is stuck in the kernel: it is thawed when its disk answers", strings.Join(stuck, ", ")))
-		s.e.markStuck(stuck, 1)
+		s.e.cfg.Log.Error(fmt.Sprintf("%s is stuck in the kernel: it is thawed when its disk answers", strings.Join(points(stuck), ", ")))
+		s.e.markStuck(stuck)
 		go s.linger(stuck)
 		return
 	}
@@ -177,24 +187,29 @@ func (s *session) release() {
 // linger waits for ioctls that are stuck in the kernel, and thaws what they
 // leave frozen. A freezer that lives does so itself; one that was killed
 // cannot.
-func (s *session) linger(stuck []string) {
+func (s *session) linger(stuck []stateTarget) {
 	if s.child != nil {
-		for range s.child.events { // until it is closed
+		for e := range s.child.events {
+			if e.Is == isThawed {
+				s.absorb(e)
+			}
 		}
 	}
+	<-s.gone
 	if s.late != nil {
-		for range s.late { // until it is closed
+		for o := range s.late {
+			s.update(func() { s.results[o.target].note(o.errno, s.ghost) })
 		}
 	}
-	s.child = nil
 	left := make([]bool, len(s.targets))
 	for i, r := range s.results {
 		left[i] = r.Pending
 	}
-	for range thawAll(descriptors(s.targets), s.plan.lands, left) { // until it is closed
+	for o := range thawAll(descriptors(s.targets), s.plan.lands, left) {
+		s.update(func() { s.results[o.target].note(o.errno, false) })
 	}
 	s.rcu.close()
 	closeAll(s.targets)
-	s.e.markStuck(stuck, -1)
-	s.e.cfg.Log.Warn(fmt.Sprintf("%s has come back from the kernel and is thawed", strings.Join(stuck, ", ")))
+	s.e.unstick(stuck)
+	s.e.amend(s)
 }

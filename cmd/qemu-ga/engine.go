@@ -62,6 +62,8 @@ func restore(ctx context.Context, engine *freeze.Engine, logger *slog.Logger) {
 func describe(logger *slog.Logger, r freeze.Recovery) {
 	switch {
 	case !r.Found:
+	case len(r.Stuck) > 0:
+		logger.Error("an earlier agent ended while filesystems were frozen; they thaw when their disks answer: " + strings.Join(r.Stuck, ", "))
 	case len(r.Thawed) > 0:
 		logger.Warn("an earlier agent ended while filesystems were frozen; thawed: " + strings.Join(r.Thawed, ", "))
 	default:
@@ -87,6 +89,9 @@ func thaw(o options, w io.Writer) error {
 	}
 	if err != nil {
 		return err
+	}
+	if len(r.Stuck) > 0 {
+		return fmt.Errorf("cannot thaw %s: its disk does not answer; it is thawed when it does", strings.Join(r.Stuck, ", "))
 	}
 	text := "nothing was frozen\n"
 	if len(thawed) > 0 {
