@@ -39,6 +39,8 @@ type session struct {
 
 	mu      sync.Mutex
 	running *run // the command being served; nil is none
+	// thaws and syncs count the requests that were read and wait behind it.
+	thaws, syncs int
 }
 
 // item is what the decoder found: a request, or a fault to be answered.
@@ -52,7 +54,7 @@ type run struct {
 	command *Command
 	cancel  context.CancelFunc
 	giveUp  chan struct{} // closed when its client no longer waits
-	once    sync.Once
+	hurry   sync.Once     // begins the time that it still has
 }
 
 type peerKey struct{}
@@ -108,20 +110,39 @@ func (s *session) read(ctx context.Context) {
 	}
 }
 
-// overtake lets a request act on the one that is being served before it.
-func (s *session) overtake(name string) {
+// overtake lets a request that was read act on the one that is being served,
+// or will be, before it.
+func (s *session) overtake(name string) { s.count(name, 1) }
+
+// count notes that a request waits behind others, or does so no longer.
+func (s *session) count(name string, by int) {
 	c := s.agent.byName[name]
-	s.mu.Lock()
-	r := s.running
-	s.mu.Unlock()
-	if c == nil || r == nil {
+	if c == nil || !c.is(thaws) && !c.is(resyncs) {
 		return
 	}
-	switch {
-	case c.is(thaws) && r.command.is(freezes):
-		r.cancel()
-	case c.is(resyncs):
-		time.AfterFunc(grace, func() { r.once.Do(func() { close(r.giveUp) }) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.is(thaws) {
+		s.thaws += by
+	} else {
+		s.syncs += by
+	}
+	s.press(0)
+}
+
+// press has the requests that wait act on the command being served: a thaw
+// ends a freeze, and a sync means that the client has given up on whatever it
+// is. It is called with mu held.
+func (s *session) press(patience time.Duration) {
+	r := s.running
+	if r == nil {
+		return
+	}
+	if s.thaws > 0 && r.command.is(freezes) {
+		time.AfterFunc(patience, r.cancel)
+	}
+	if s.syncs > 0 {
+		r.hurry.Do(func() { time.AfterFunc(grace, func() { close(r.giveUp) }) })
 	}
 }
 
@@ -131,6 +152,7 @@ func (s *session) serve(ctx context.Context, it item) error {
 	if it.err != nil {
 		return s.answer(it.req, nil, nil, it.err)
 	}
+	s.count(it.req.Name, -1)
 	c, err := s.agent.look(it.req)
 	if err != nil {
 		return s.answer(it.req, nil, nil, err)
@@ -191,6 +213,7 @@ func (s *session) setRunning(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = r
+	s.press(grace) // for what came in one piece with it
 }
 
 // answer replies to a request. If the answer to a freeze cannot be delivered,
