@@ -1,0 +1,103 @@
+package ground_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// soon bounds what must not take long; it is never waited for in full.
+const soon = 20 * time.Second
+
+// host is one client of an agent, as a hypervisor is one.
+type host struct {
+	t     *testing.T
+	conn  *net.UnixConn
+	lines *bufio.Reader
+}
+
+// dial connects to an agent as soon as it listens.
+func dial(t *testing.T, socket string) *host {
+	t.Helper()
+	var conn net.Conn
+	require.Eventually(t, func() bool {
+		var err error
+		conn, err = net.Dial("unix", socket)
+		return err == nil
+	}, soon, 5*time.Millisecond, "the agent does not listen")
+	t.Cleanup(func() { _ = conn.Close() })
+	return &host{t: t, conn: conn.(*net.UnixConn), lines: bufio.NewReader(conn)}
+}
+
+// close makes the host vanish.
+func (h *host) close() { require.NoError(h.t, h.conn.Close()) }
+
+// send writes requests in one go: each a command, or a whole request.
+func (h *host) send(requests ...string) {
+	h.t.Helper()
+	var text []byte
+	for _, r := range requests {
+		if r[0] != '{' {
+			r = `{"execute":"` + r + `"}`
+		}
+		text = append(append(text, r...), '\n')
+	}
+	require.NoError(h.t, h.conn.SetWriteDeadline(time.Now().Add(soon)))
+	_, err := h.conn.Write(text)
+	require.NoError(h.t, err)
+}
+
+// reply waits for one reply and gives what it says: the value, or the error's
+// text; that none came is an answer, too.
+func (h *host) reply(limit time.Duration) string {
+	h.t.Helper()
+	require.NoError(h.t, h.conn.SetReadDeadline(time.Now().Add(limit)))
+	line, err := h.lines.ReadBytes('\n')
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "no answer in " + limit.String()
+	case err != nil:
+		return "the connection ended"
+	}
+	var answer struct {
+		Return json.RawMessage
+		Error  *struct{ Desc string }
+	}
+	require.NoError(h.t, json.Unmarshal(line, &answer), "%s", line)
+	if answer.Error != nil {
+		return "error: " + answer.Error.Desc
+	}
+	if text, err := strconv.Unquote(string(answer.Return)); err == nil {
+		return text
+	}
+	return string(answer.Return)
+}
+
+// ask sends a request and waits for its reply.
+func (h *host) ask(request string) string {
+	h.t.Helper()
+	return h.askFor(request, soon)
+}
+
+func (h *host) askFor(request string, limit time.Duration) string {
+	h.t.Helper()
+	h.send(request)
+	return h.reply(limit)
+}
+
+// The requests by short names.
+const (
+	doPing    = "guest-ping"
+	doStatus  = "guest-fsfreeze-status"
+	doFreeze  = "guest-fsfreeze-freeze"
+	doThaw    = "guest-fsfreeze-thaw"
+	doSync    = `{"execute":"guest-sync","arguments":{"id":7}}`
+	pingReply = "{}"
+)
