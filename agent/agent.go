@@ -26,6 +26,8 @@ type Config struct {
 	Root guest.Root
 	// Freeze is the guest's one freeze engine, ready for use.
 	Freeze *freeze.Engine
+	// StateDir is where the file handles' counter is kept; empty is nowhere.
+	StateDir string
 	// Allow, when not nil, names the only commands that are enabled.
 	Allow []string
 	// Block names commands that are disabled.
@@ -43,6 +45,11 @@ type Agent struct {
 	policy  policy
 	log     *slog.Logger
 
+	files    *fileTable
+	children *childTable
+	clocks   clocks
+	keys     sync.Mutex // held while a user's keys change
+
 	table    []*Command
 	byName   map[string]*Command // names are case sensitive
 	slots    chan struct{}       // a place for each command that is running
@@ -57,7 +64,8 @@ func New(cfg Config) *Agent {
 	a := &Agent{
 		version: cfg.Version, root: cfg.Root, engine: cfg.Freeze, log: cfg.Log,
 		policy: newPolicy(cfg.Allow, cfg.Block),
-		table:  table(), byName: make(map[string]*Command),
+		files:  newFileTable(cfg.StateDir), children: newChildTable(), clocks: clocksOf(cfg.Root),
+		table: table(), byName: make(map[string]*Command),
 		slots: make(chan struct{}, maxRunning),
 	}
 	for _, c := range a.table {

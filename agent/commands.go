@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"reflect"
 
 	"qemu-ga/agent/qapi"
 )
@@ -14,19 +15,45 @@ func table() []*Command {
 		command("guest-sync", syncID, instant|frozenToo|resyncs),
 		command("guest-ping", ping, instant|frozenToo),
 		command("guest-get-time", (*Agent).getTime, 0),
+		command("guest-set-time", (*Agent).setTime, 0),
 		command("guest-info", (*Agent).info, instant|frozenToo),
 		command("guest-shutdown", (*Agent).shutdown, silent),
+		command("guest-file-open", (*Agent).fileOpen, 0),
+		command("guest-file-close", (*Agent).fileClose, 0),
+		command("guest-file-read", (*Agent).fileRead, 0),
+		command("guest-file-write", (*Agent).fileWrite, 0),
+		command("guest-file-seek", (*Agent).fileSeek, 0),
+		command("guest-file-flush", (*Agent).fileFlush, 0),
 		command("guest-fsfreeze-status", (*Agent).freezeStatus, instant|frozenToo),
 		command("guest-fsfreeze-freeze", (*Agent).freezeAll, freezes),
 		command("guest-fsfreeze-freeze-list", (*Agent).freezeList, freezes),
 		command("guest-fsfreeze-thaw", (*Agent).thaw, frozenToo|thaws),
 		command("guest-fstrim", (*Agent).trim, 0),
+		command("guest-suspend-disk", (*Agent).suspendDisk, silent),
+		command("guest-suspend-ram", (*Agent).suspendRAM, silent),
+		command("guest-suspend-hybrid", (*Agent).suspendHybrid, silent),
 		command("guest-network-get-interfaces", (*Agent).networkInterfaces, 0),
+		command("guest-get-vcpus", (*Agent).vcpus, 0),
+		command("guest-set-vcpus", (*Agent).setVCPUs, 0),
+		command("guest-get-disks", (*Agent).disks, 0),
 		command("guest-get-fsinfo", (*Agent).fsInfo, 0),
+		command("guest-set-user-password", (*Agent).setUserPassword, 0),
+		command("guest-get-memory-blocks", (*Agent).memoryBlocks, 0),
+		command("guest-set-memory-blocks", (*Agent).setMemoryBlocks, 0),
+		command("guest-get-memory-block-info", (*Agent).memoryBlockInfo, 0),
+		command("guest-exec-status", (*Agent).execStatus, instant),
+		command("guest-exec", (*Agent).exec, 0),
 		command("guest-get-host-name", (*Agent).hostName, 0),
 		command("guest-get-users", (*Agent).users, 0),
 		command("guest-get-timezone", (*Agent).timezone, 0),
 		command("guest-get-osinfo", (*Agent).osInfo, 0),
+		command("guest-ssh-get-authorized-keys", (*Agent).sshGet, 0),
+		command("guest-ssh-add-authorized-keys", (*Agent).sshAdd, 0),
+		command("guest-ssh-remove-authorized-keys", (*Agent).sshRemove, 0),
+		command("guest-get-diskstats", (*Agent).diskStats, 0),
+		command("guest-get-cpustats", (*Agent).cpuStats, 0),
+		command("guest-get-load", (*Agent).loadAverage, 0),
+		command("guest-network-get-route", (*Agent).networkRoutes, 0),
 		command("x-fsfreeze-report", (*Agent).freezeReport, instant|frozenToo),
 		command("x-fsfreeze-check", (*Agent).freezeCheck, 0),
 	}
@@ -68,7 +95,9 @@ type Command struct {
 	// Name is the protocol's name for it.
 	Name   string
 	traits trait
-	call   func(a *Agent, ctx context.Context, req qapi.Request) (any, error)
+	// args and returns are the structs of its arguments and of its reply.
+	args, returns reflect.Type
+	call          func(a *Agent, ctx context.Context, req qapi.Request) (any, error)
 }
 
 func (c *Command) is(t trait) bool { return c.traits&t != 0 }
@@ -78,6 +107,7 @@ func (c *Command) is(t trait) bool { return c.traits&t != 0 }
 func command[A, R any](name string, handler func(*Agent, context.Context, A) (R, error), traits trait) *Command {
 	return &Command{
 		Name: name, traits: traits,
+		args: reflect.TypeFor[A](), returns: reflect.TypeFor[R](),
 		call: func(a *Agent, ctx context.Context, req qapi.Request) (any, error) {
 			var args A
 			if err := req.Decode(&args); err != nil {

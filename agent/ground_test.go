@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,7 +20,11 @@ import (
 
 func TestMain(m *testing.M) {
 	freeze.Init()
-	os.Exit(freezetest.Main(m.Run, freezetest.Config{Files: freezetest.Bring("../testdata/guests")}))
+	files := freezetest.Bring("../testdata/guests")
+	if _, err := os.Stat(schemaFile); err == nil {
+		maps.Copy(files, freezetest.Bring(schemaFile))
+	}
+	os.Exit(freezetest.Main(m.Run, freezetest.Config{Files: files}))
 }
 
 // soon bounds what must not take long; it is never waited for in full.

@@ -36,7 +36,9 @@ const (
 func main() {
 	freeze.Init()
 	debug.SetGCPercent(gcPercent)
-	signal.Ignore(syscall.SIGPIPE)
+	// Caught and not ignored: what is ignored stays so in the programs that
+	// the agent starts.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(os.Args, os.Getenv, os.Stdout, os.Stderr))
 }
 
@@ -125,7 +127,7 @@ func serve(o options, getenv func(string) string, report *daemonReport) error {
 		}
 	}
 	a := agent.New(agent.Config{
-		Version: version, Root: "/", Freeze: engine, Allow: o.allow, Block: o.block, Log: logger,
+		Version: version, Root: "/", Freeze: engine, StateDir: o.stateDir, Allow: o.allow, Block: o.block, Log: logger,
 	})
 	return a.Serve(ctx, listener)
 }

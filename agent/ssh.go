@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"qemu-ga/agent/guest"
+)
+
+// sshUserArgs are the arguments of guest-ssh-get-authorized-keys.
+type sshUserArgs struct {
+	// Username names the user.
+	Username string `json:"username"`
+}
+
+// sshAddArgs are the arguments of guest-ssh-add-authorized-keys.
+type sshAddArgs struct {
+	// Username names the user.
+	Username string `json:"username"`
+	// Keys are the keys to add, each a line of the file.
+	Keys []string `json:"keys"`
+	// Reset tells to drop all others.
+	Reset bool `json:"reset,omitzero"`
+}
+
+// sshRemoveArgs are the arguments of guest-ssh-remove-authorized-keys.
+type sshRemoveArgs struct {
+	// Username names the user.
+	Username string `json:"username"`
+	// Keys are the keys to remove. One that is not there does no harm.
+	Keys []string `json:"keys"`
+}
+
+// authorizedKeys is the answer to guest-ssh-get-authorized-keys.
+type authorizedKeys struct {
+	// Keys are the keys, the last of the file first.
+	Keys []string `json:"keys"`
+}
+
+// sshGet answers guest-ssh-get-authorized-keys.
+func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, error) {
+	a.audit(ctx, "guest-ssh-get-authorized-keys called, user: "+args.Username)
+	file, err := a.keysOf(args.Username)
+	if err != nil {
+		return authorizedKeys{}, err
+	}
+	defer func() { _ = file.Close() }()
+	data, err := file.Read()
+	if err != nil {
+		return authorizedKeys{}, notRead(file, err)
+	}
+	keys := []string{}
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			keys = append(keys, line)
+		}
+	}
+	slices.Reverse(keys)
+	return authorizedKeys{Keys: keys}, nil
+}
+
+// sshAdd answers guest-ssh-add-authorized-keys.
+func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
+	a.audit(ctx, fmt.Sprintf("guest-ssh-add-authorized-keys called, user: %s, keys: %d, reset: %t",
+		args.Username, len(args.Keys), args.Reset))
+	for _, key := range args.Keys {
+		if strings.HasPrefix(key, "#") || strings.Contains(key, "\n") {
+			return empty{}, fmt.Errorf("invalid OpenSSH public key: '%s'", key)
+		}
+	}
+	return empty{}, a.changeKeys(args.Username, func(lines []string) []string {
+		if args.Reset {
+			lines = nil
+		}
+		for _, key := range args.Keys {
+			if !slices.Contains(lines, key) {
+				lines = append(lines, key)
+			}
+		}
+		return lines
+	})
+}
+
+// sshRemove answers guest-ssh-remove-authorized-keys.
+func (a *Agent) sshRemove(ctx context.Context, args sshRemoveArgs) (empty, error) {
+	a.audit(ctx, fmt.Sprintf("guest-ssh-remove-authorized-keys called, user: %s, keys: %d",
+		args.Username, len(args.Keys)))
+	return empty{}, a.changeKeys(args.Username, func(lines []string) []string {
+		return slices.DeleteFunc(lines, func(line string) bool { return slices.Contains(args.Keys, line) })
+	})
+}
+
+// changeKeys changes the lines of a user's file, and leaves each with its end:
+// qemu-ga leaves the last without.
+func (a *Agent) changeKeys(username string, change func(lines []string) []string) error {
+	a.keys.Lock() // one change must not undo another
+	defer a.keys.Unlock()
+	file, err := a.keysOf(username)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	data, err := file.Read()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return notRead(file, err)
+	}
+	var lines []string
+	if text := strings.TrimSuffix(string(data), "\n"); text != "" {
+		lines = strings.Split(text, "\n")
+	}
+	missing := err != nil
+	if lines = change(lines); len(lines) == 0 && missing {
+		return nil
+	}
+	var text strings.Builder
+	for _, line := range lines {
+		text.WriteString(line)
+		text.WriteByte('\n')
+	}
+	if err := file.Write([]byte(text.String())); err != nil {
+		return fmt.Errorf("failed to write to '%s': %s", file.Name(), guest.Strerror(err))
+	}
+	return nil
+}
+
+// keysOf finds a user's file.
+func (a *Agent) keysOf(username string) (*guest.AuthorizedKeys, error) {
+	user, err := a.root.LookupUser(username)
+	if err != nil {
+		return nil, fmt.Errorf("failed to lookup user '%s': %s", username, guest.Strerror(err))
+	}
+	file, err := a.root.OpenAuthorizedKeys(user)
+	if err != nil {
+		return nil, fmt.Errorf("failed to open the home directory of user '%s': %s", username, guest.Strerror(err))
+	}
+	return file, nil
+}
+
+func notRead(file *guest.AuthorizedKeys, err error) error {
+	return fmt.Errorf("failed to read '%s': %s", file.Name(), guest.Strerror(err))
+}

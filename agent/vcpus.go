@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"syscall"
+
+	"qemu-ga/agent/guest"
+)
+
+// logicalProcessor is a CPU as the guest sees it.
+type logicalProcessor struct {
+	// LogicalID is the CPU's number in the guest.
+	LogicalID int64 `json:"logical-id"`
+	// Online tells whether it is in use.
+	Online bool `json:"online"`
+	// CanOffline tells whether it can be taken offline; it is always there
+	// in an answer, and of no use in a request.
+	CanOffline *bool `json:"can-offline,omitzero"`
+}
+
+// setVCPUsArgs are the arguments of guest-set-vcpus.
+type setVCPUsArgs struct {
+	// VCPUs are the CPUs to change, in order.
+	VCPUs []logicalProcessor `json:"vcpus"`
+}
+
+// vcpus answers guest-get-vcpus.
+func (a *Agent) vcpus(context.Context, noArgs) ([]logicalProcessor, error) {
+	cpus, err := a.root.CPUs()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the processors: %s", guest.Strerror(err))
+	}
+	list := make([]logicalProcessor, 0, len(cpus))
+	for i := range cpus {
+		list = append(list, logicalProcessor{int64(cpus[i].Number), cpus[i].Online, &cpus[i].CanOffline})
+	}
+	return list, nil
+}
+
+// setVCPUs answers guest-set-vcpus with the number of CPUs that are as they
+// were wanted. It stops at the first that is not; an error is the answer only
+// if that is the first of all.
+func (a *Agent) setVCPUs(ctx context.Context, args setVCPUsArgs) (int64, error) {
+	a.audit(ctx, fmt.Sprintf("guest-set-vcpus called, processors: %d", len(args.VCPUs)))
+	for i, v := range args.VCPUs {
+		if err := a.setVCPU(v); err != nil {
+			a.log.Warn("cannot set a processor: " + err.Error())
+			if i == 0 {
+				return 0, err
+			}
+			return int64(i), nil
+		}
+	}
+	return int64(len(args.VCPUs)), nil
+}
+
+func (a *Agent) setVCPU(v logicalProcessor) error {
+	if v.LogicalID < 0 || v.LogicalID > math.MaxInt32 {
+		return fmt.Errorf("there is no logical processor #%d", v.LogicalID)
+	}
+	err := a.root.SetCPU(int(v.LogicalID), v.Online)
+	if number := syscall.Errno(0); errors.As(err, &number) {
+		return fmt.Errorf("cannot set logical processor #%d: %s", v.LogicalID, guest.Strerror(number))
+	}
+	return err
+}
