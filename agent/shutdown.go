@@ -28,7 +28,8 @@ func (a *Agent) shutdown(ctx context.Context, args shutdownArgs) (empty, error) 
 	case "reboot":
 		program, flag = "/sbin/reboot", "-r"
 	default:
-		return empty{}, errors.New("mode is invalid (valid values are: halt|powerdown|reboot)")
+		// Texts are part of the protocol; this one ends so in qemu-ga.
+		return empty{}, errors.New("mode is invalid (valid values are: halt|powerdown|reboot")
 	}
 	if a.root.Executable(program) {
 		return empty{}, a.root.Run("shutdown", nil, program)

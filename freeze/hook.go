@@ -39,13 +39,20 @@ func runHook(ctx context.Context, program, argument string, limit time.Duration)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out := &tail{}
-	cmd := exec.CommandContext(ctx, program, argument)
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
-	cmd.WaitDelay = time.Second
+	call := func(name string, args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Stdout, cmd.Stderr = out, out
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+		cmd.WaitDelay = time.Second
+		return cmd.Path, cmd.Run()
+	}
 	begun := time.Now()
-	err := hookError(ctx, cmd.Run(), program, limit, out)
+	file, err := call(program, argument)
+	if errors.Is(err, unix.ENOEXEC) { // a script without #!, as execvp(3) takes it
+		_, err = call("/bin/sh", file, argument)
+	}
+	err = hookError(ctx, err, program, limit, out)
 	run := HookRun{Program: program, Argument: argument, Nanoseconds: int64(time.Since(begun)), Output: out.String()}
 	if err != nil {
 		run.Error = err.Error()
@@ -73,6 +80,8 @@ func hookError(ctx context.Context, err error, program string, limit time.Durati
 		return fmt.Errorf("child process has terminated abnormally: %s", out.raw())
 	case errors.As(err, &exit):
 		return errors.New("child process has terminated abnormally")
+	case errors.Is(err, exec.ErrNotFound):
+		return hookError(ctx, unix.ENOENT, program, limit, out)
 	case errors.As(err, &errno):
 		return fmt.Errorf("child process has failed to %s: failed to exec '%s': %s\n", action, program, words(errno)) //nolint:revive,staticcheck // the C agent's line end
 	default:

@@ -157,3 +157,27 @@ func TestThawOvertakesFreeze(t *testing.T) {
 	require.True(t, freezetest.Writable(dir, soon))
 	requireCalls(t, calls, "freeze", "thaw")
 }
+
+// TestHookIsFoundAsByExecvp gives hooks that only execvp(3) finds or runs.
+func TestHookIsFoundAsByExecvp(t *testing.T) {
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	program, calls := hook(t, "")
+	script, err := os.ReadFile(program)
+	require.NoError(t, err)
+	_, plain, _ := strings.Cut(string(script), "\n")
+	require.NoError(t, os.WriteFile(program, []byte(plain), 0o755))
+	t.Setenv("PATH", os.Getenv("PATH")+":"+filepath.Dir(program))
+	for _, name := range []string{program, filepath.Base(program)} {
+		e := engine(t, freeze.Config{Hook: name})
+		n, err := e.Freeze(t.Context(), freeze.Request{Mountpoints: []string{dir}})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		_, err = e.Thaw(t.Context())
+		require.NoError(t, err)
+		requireCalls(t, calls, "freeze", "thaw")
+		require.NoError(t, os.Remove(calls))
+	}
+	e := engine(t, freeze.Config{Hook: "no-such-hook"})
+	_, err = e.Freeze(t.Context(), freeze.Request{})
+	require.EqualError(t, err, "child process has failed to execute fsfreeze hook: failed to exec 'no-such-hook': No such file or directory\n")
+}

@@ -3,6 +3,7 @@ package freeze
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -55,7 +56,7 @@ func trimOne(f *filesystem, minimum uint64) Trimmed {
 	case errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EOPNOTSUPP):
 		err = errors.ErrUnsupported
 	case err != nil:
-		err = spell(err)
+		err = fmt.Errorf("failed to trim: %w", spell(err))
 	}
 	return Trimmed{Point: t.point, Bytes: r.length, Minimum: r.minimum, Err: err}
 }

@@ -1,0 +1,159 @@
+package compat_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write DIFFERENCES.md anew")
+
+// difference is something that is not as in QEMU's agent, on purpose.
+type difference struct {
+	name string // by which scripts and rules refer to it
+	// what it is about, what their program does, what ours does, and why.
+	what, theirs, ours, why string
+}
+
+// differences are all there are: anything else that differs is a fault.
+var differences = []difference{
+	// Freezing.
+	{
+		"unknown-mountpoint", "`guest-fsfreeze-freeze-list` with a name that is no mount point",
+		"leaves it out and freezes the rest, or nothing", "an error that names it; nothing is frozen",
+		"the host would take a snapshot of a filesystem that it believes to be frozen",
+	},
+	{
+		"mountpoint-names", "`guest-fsfreeze-freeze-list` with a bind mount, a volume, or a slash at the end",
+		"knows a filesystem only by its first mount point, spelt exactly", "knows it by any of its mount points",
+		"the same",
+	},
+	{
+		"foreign-freeze", "a filesystem that another program has frozen", "thawed by `guest-fsfreeze-thaw`, and counted",
+		"left as it is", "LVM and administrators freeze, too, and count on it",
+	},
+	{
+		"foreign-thaw", "a filesystem that another program thaws during our freeze", "`guest-fsfreeze-thaw` counts the rest",
+		"`guest-fsfreeze-thaw` answers an error that names it", "the snapshot may be inconsistent, and the host has to know",
+	},
+	{
+		"thaw-overtakes", "`guest-fsfreeze-thaw` behind a freeze that is still running", "waits for it",
+		"ends the freeze, which answers an error", "a host that has given up must not wait for what it no longer wants",
+	},
+	{
+		"sync-overtakes", "`guest-sync` behind a command that is still running", "waits for it",
+		"is answered after a second; the command's own answer is dropped, a freeze rolled back",
+		"this is what hosts do after a time-out; a hung command must not make the agent deaf",
+	},
+	{
+		"term-thaws", "SIGTERM while filesystems are frozen", "ignored and forgotten",
+		"the agent thaws and ends; the thaw after its restart answers an error",
+		"a guest that shuts down would hang",
+	},
+	{
+		"restart-thaws", "the agent is killed while filesystems are frozen",
+		"they stay frozen until it is started again and told to thaw",
+		"they are thawed at once; `guest-fsfreeze-status` stays `frozen` until a thaw has answered an error",
+		"nobody may be there to start it again; and the host has to know",
+	},
+	{
+		"hook-pairs", "the hook fails with `freeze`", "is not called again", "is called with `thaw`",
+		"what it had begun is undone",
+	},
+	{
+		"hook-idle", "a freeze of no filesystem, or a thaw when nothing is frozen", "the hook is called",
+		"the hook is not called", "a hook is called in pairs, around a freeze",
+	},
+	{
+		"hidden-trim", "`guest-fstrim` with a filesystem hidden under another mount", "trims the other one twice",
+		"says that it is hidden", "it cannot be reached by its name",
+	},
+	// Connections.
+	{
+		"second-host", "a second connection to the socket", "waits until the first is closed", "is served",
+		"one that hangs would lock out all others",
+	},
+	{
+		"half-requests", "half a request at the end of a connection", "is put before the next host's requests",
+		"is dropped", "a host could not know what another one left behind",
+	},
+	{
+		"unread-reply", "a connection closed with a reply unread", "the agent ends", "the agent lives",
+		"a fault of theirs",
+	},
+	{
+		"socket-taken", "a socket path on which an agent listens", "is taken away from it",
+		"is an error", "the first agent would be deaf without knowing",
+	},
+	// Words and numbers.
+	{
+		"json-position", "LINE:COL in what is said of bad JSON", "counts from the start of the agent",
+		"counts from the start of the connection", "that is what a host can count",
+	},
+	{
+		"json-words", "the escape that is quoted when `\\u` lacks digits", "has what stands behind it",
+		"ends with the text", "the words of syntax errors are for people",
+	},
+	{
+		"json-infinity", "an `id` beyond the range of floating point", "comes back as `inf`, which is not JSON",
+		"comes back as `1e999`", "the reply stays readable",
+	},
+	{
+		"long-host-name", "a host name of 64 characters", "an error", "the name", "a fault of theirs",
+	},
+	{
+		"localtime-file", "`/etc/localtime` that is a file and no link", "UTC, without `/etc/timezone`", "the file's zone",
+		"it is what everything else in the guest goes by",
+	},
+	{"version", "the version", "its own", "that of the protocol", "hosts compare it with that of QEMU"},
+	{
+		"own-commands", "`guest-info` and `-b help`", "", "also list the commands that begin with `x-`",
+		"they are explained in the README",
+	},
+	{
+		"own-arguments", "`x-timeout` of the commands that freeze", "unknown", "the longest time to stay frozen",
+		"explained in the README",
+	},
+	{
+		"commands-to-come", "`guest-info` and `-b help`", "list commands for files, programs, processors, memory, passwords, keys, suspending and statistics",
+		"does not have them yet", "they are being written",
+	},
+	// The command line.
+	{"own-options", "options of our own, and `--blacklist` of older versions", "unknown", "understood", "explained by `--help`"},
+	{"help-text", "`--help`", "its text", "ours", "it has more to explain"},
+	{"option-errors", "a bad option", "two lines on standard error and one on standard output", "one line on standard error", "a fault of theirs"},
+	{"dump-order", "lists in the output of `-D`", "reversed", "in the order given", "a fault of theirs"},
+}
+
+const header = `# Where this agent differs from QEMU's
+
+Made by the tests of this directory, which run the same requests against both
+programs: every other reply is the same. Change the table in
+differences_test.go and run "go test ./cmd/qemu-ga/compat -update".
+
+| | qemu-ga 11.1 | this agent | why |
+|---|---|---|---|
+`
+
+// TestDifferencesFile says that DIFFERENCES.md has the table.
+func TestDifferencesFile(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(header)
+	for _, d := range differences {
+		fmt.Fprintf(&b, "| **%s** | %s | %s | %s |\n", d.what, d.theirs, d.ours, d.why)
+	}
+	const file = "DIFFERENCES.md"
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(b.String()), 0o644))
+	}
+	if os.Getenv(builtVariable) != "" {
+		return // in the ground, which has no copy
+	}
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, b.String(), string(data), "run the test with -update")
+}

@@ -1,0 +1,159 @@
+package compat_test
+
+import (
+	"slices"
+	"strings"
+)
+
+// rule is a difference so common that scripts do not name it at each step:
+// it takes from a reply what may differ. It is applied to replies that are
+// not the same as they are.
+type rule struct {
+	name string // of an entry in the table of differences
+	// strip changes theirs and ours so that they no longer differ in what
+	// the rule is about.
+	strip func(theirs, ours *reply)
+}
+
+// rules are tried in this order.
+var rules = []rule{
+	{"json-position", each(withoutPosition)},
+	{"version", each(withoutVersion)},
+	{"own-commands", func(_, ours *reply) { ours.value = withoutOwn(ours.value) }},
+	{"commands-to-come", func(theirs, ours *reply) { theirs.value = onlyKnown(theirs.value, ours.value) }},
+	{"dump-order", each(sortedLists)},
+}
+
+// each makes a rule of a change to one value.
+func each(change func(any) any) func(theirs, ours *reply) {
+	return func(theirs, ours *reply) {
+		theirs.value, ours.value = change(theirs.value), change(ours.value)
+	}
+}
+
+// listsNames tells whether replies are what -b help prints.
+func listsNames(replies []reply) bool {
+	return len(replies) > 1 && replies[0].value == "guest-sync-delimited"
+}
+
+// withoutNames takes from what -b help prints our own commands, and from
+// theirs the ones that ours has not.
+func withoutNames(theirs, ours *[]reply) []string {
+	if !listsNames(*theirs) || !listsNames(*ours) {
+		return nil
+	}
+	var used []string
+	strip := func(name string, list *[]reply, goes func(reply) bool) {
+		n := len(*list)
+		*list = slices.DeleteFunc(*list, goes)
+		if len(*list) != n {
+			used = append(used, name)
+		}
+	}
+	strip("own-commands", ours, func(r reply) bool { return strings.HasPrefix(r.value.(string), "x-") })
+	strip("commands-to-come", theirs, func(r reply) bool {
+		return !slices.ContainsFunc(*ours, func(o reply) bool { return o.value == r.value })
+	})
+	return used
+}
+
+// applyRules applies the rules that make a difference smaller, and returns
+// their names.
+func applyRules(theirs, ours *[]reply) []string {
+	used := withoutNames(theirs, ours)
+	for _, r := range rules {
+		for i := range min(len(*theirs), len(*ours)) {
+			their, our := &(*theirs)[i], &(*ours)[i]
+			if same([]reply{*their}, []reply{*our}) {
+				continue
+			}
+			before := show([]reply{*their, *our})
+			r.strip(their, our)
+			if show([]reply{*their, *our}) != before && !slices.Contains(used, r.name) {
+				used = append(used, r.name)
+			}
+		}
+	}
+	return used
+}
+
+// withoutPosition takes LINE:COL from what is said of bad JSON.
+func withoutPosition(v any) any {
+	reply, _ := v.(map[string]any)
+	fault, _ := reply["error"].(map[string]any)
+	desc, _ := fault["desc"].(string)
+	place, words, ok := strings.Cut(desc, ": JSON parse error, ")
+	if !ok || strings.Trim(place, "0123456789:") != "" {
+		return v
+	}
+	fault["desc"] = "JSON parse error, " + words
+	return reply
+}
+
+// withoutVersion takes the version from guest-info and from what -V prints.
+func withoutVersion(v any) any {
+	if text, ok := v.(string); ok {
+		if words, version, ok := strings.Cut(text, "QEMU Guest Agent "); ok && words == "" && strings.Count(version, ".") == 2 {
+			return "QEMU Guest Agent VERSION"
+		}
+		return v
+	}
+	if info := infoOf(v); info != nil {
+		if version, ok := info["version"].(string); ok && strings.Count(version, ".") == 2 {
+			info["version"] = "VERSION"
+		}
+	}
+	return v
+}
+
+// infoOf returns what guest-info tells, or nil.
+func infoOf(v any) map[string]any {
+	reply, _ := v.(map[string]any)
+	info, _ := reply["return"].(map[string]any)
+	if _, ok := info["supported_commands"].([]any); !ok {
+		return nil
+	}
+	return info
+}
+
+// nameOf is a command's name in guest-info.
+func nameOf(command any) string {
+	c, _ := command.(map[string]any)
+	name, _ := c["name"].(string)
+	return name
+}
+
+// withoutOwn takes our own commands from guest-info and from a list of names.
+func withoutOwn(v any) any {
+	own := func(name string) bool { return strings.HasPrefix(name, "x-") }
+	if info := infoOf(v); info != nil {
+		list := info["supported_commands"].([]any)
+		info["supported_commands"] = slices.DeleteFunc(list, func(c any) bool { return own(nameOf(c)) })
+	}
+	return v
+}
+
+// onlyKnown takes from their guest-info the commands that ours has not.
+func onlyKnown(theirs, ours any) any {
+	info, known := infoOf(theirs), infoOf(ours)
+	if info == nil || known == nil {
+		return theirs
+	}
+	list := info["supported_commands"].([]any)
+	info["supported_commands"] = slices.DeleteFunc(list, func(c any) bool {
+		return !slices.ContainsFunc(known["supported_commands"].([]any), func(k any) bool { return nameOf(k) == nameOf(c) })
+	})
+	return theirs
+}
+
+// sortedLists sorts the lists of a dumped configuration.
+func sortedLists(v any) any {
+	text, _ := v.(string)
+	key, list, ok := strings.Cut(text, "-rpcs=")
+	if !ok {
+		return v
+	}
+	names := strings.Split(list, ",")
+	slices.Sort(names)
+	return key + "-rpcs=" + strings.Join(names, ",")
+}
