@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"qemu-ga/agent/channel"
 	"qemu-ga/agent/guest"
@@ -32,6 +33,9 @@ type Config struct {
 	Allow []string
 	// Block names commands that are disabled.
 	Block []string
+	// Idle, if not nil, is called when no host has asked for anything for a
+	// while, to give memory back; not while filesystems are frozen.
+	Idle func()
 	// Log receives the agent's own log; nil is nowhere.
 	Log *slog.Logger
 }
@@ -50,6 +54,7 @@ type Agent struct {
 	clocks   clocks
 	keys     sync.Mutex // held while a user's keys change
 
+	idle     idle
 	table    []*Command
 	byName   map[string]*Command // names are case sensitive
 	slots    chan struct{}       // a place for each command that is running
@@ -67,6 +72,14 @@ func New(cfg Config) *Agent {
 		files:  newFileTable(cfg.StateDir), children: newChildTable(), clocks: clocksOf(cfg.Root),
 		table: table(), byName: make(map[string]*Command),
 		slots: make(chan struct{}, maxRunning),
+	}
+	a.idle.begun = time.Now()
+	if cfg.Idle != nil {
+		a.idle.do = func() {
+			if !a.standstill() {
+				cfg.Idle()
+			}
+		}
 	}
 	for _, c := range a.table {
 		a.byName[c.Name] = c

@@ -149,6 +149,7 @@ func (s *session) press(patience time.Duration) {
 // serve carries one item out and answers it. An error means that the host
 // cannot be answered any more.
 func (s *session) serve(ctx context.Context, it item) error {
+	s.agent.idle.touch()
 	if it.err != nil {
 		return s.answer(it.req, nil, nil, it.err)
 	}

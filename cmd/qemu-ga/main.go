@@ -126,8 +126,15 @@ func serve(o options, getenv func(string) string, report *daemonReport) error {
 			return err
 		}
 	}
+	rest := newResting()
+	rest.letGo()
 	a := agent.New(agent.Config{
-		Version: version, Root: "/", Freeze: engine, StateDir: o.stateDir, Allow: o.allow, Block: o.block, Log: logger,
+		Version: version, Root: "/", Freeze: engine, StateDir: o.stateDir,
+		Allow: o.allow, Block: o.block, Idle: rest.giveBack, Log: logger,
 	})
-	return a.Serve(ctx, listener)
+	err = a.Serve(ctx, listener)
+	if err != nil && o.daemonize {
+		logger.Error(err.Error()) // nobody waits for a daemon's error
+	}
+	return err
 }
