@@ -138,7 +138,7 @@ func TestDeadlineIsTold(t *testing.T) {
 	require.Equal(t, `"frozen"`, c.call(statusRequest))
 	require.NotEmpty(t, c.call(`{"execute":"guest-get-host-name"}`), "everything is allowed again")
 	_, desc := c.fail(thawRequest)
-	require.True(t, strings.HasPrefix(desc, "fsfreeze is limited to 1 seconds: the filesystems were thawed at "), desc)
+	require.True(t, strings.HasPrefix(desc, "fsfreeze is limited to 1 second: the filesystems were thawed at "), desc)
 	require.True(t, strings.HasSuffix(desc, ", before this request"), desc)
 	require.Equal(t, `"thawed"`, c.call(statusRequest))
 	require.Equal(t, "0", c.call(thawRequest))

@@ -76,7 +76,7 @@ func requireExpired(t *testing.T, e *freeze.Engine, dirs []string, news string) 
 
 func TestDeadline(t *testing.T) {
 	e, dirs := frozenPair(t, freeze.Config{Timeout: time.Second})
-	requireExpired(t, e, dirs, "1 seconds")
+	requireExpired(t, e, dirs, "1 second")
 	require.Equal(t, "deadline", e.Report().EndedBy)
 	n, err := e.Freeze(t.Context(), freeze.Request{Timeout: time.Minute})
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestDeadlineWithStoppedFreezer(t *testing.T) {
 	for _, pid := range freezers(t, os.Getpid()) {
 		require.NoError(t, unix.Kill(pid, unix.SIGSTOP))
 	}
-	requireExpired(t, e, dirs, "1 seconds")
+	requireExpired(t, e, dirs, "1 second")
 }
 
 // A freezer that is stopped does not thaw: the agent does.

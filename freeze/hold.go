@@ -219,6 +219,9 @@ func (s state) news() error {
 	switch s.Why {
 	case whyDeadline:
 		limit = fmt.Sprintf("%g seconds", s.Deadline.Seconds())
+		if s.Deadline == time.Second {
+			limit = "1 second"
+		}
 	case whyRestart:
 		limit = "the life of the agent, which was restarted"
 	case whyStop:

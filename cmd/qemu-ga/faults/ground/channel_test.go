@@ -47,7 +47,7 @@ var channelFaults = []fault{
 			s.host.close()
 			return s.later()
 		},
-		told: limited("1 seconds"),
+		told: limited("1 second"),
 	},
 	{
 		name: "host loses patience", did: "guest-sync behind a freeze whose hook takes 3 s", limit: soonThawed,

@@ -33,7 +33,7 @@ var deadlineFaults = []fault{
 			}
 			return answer
 		},
-		told: limited("1 seconds"),
+		told: limited("1 second"),
 	},
 	{
 		name: "host asks for nothing after the deadline", did: "as above; the news end by themselves after one more deadline",
@@ -78,7 +78,7 @@ var deadlineFaults = []fault{
 			s.agent.signal(unix.SIGCONT)
 			return s.status() + s.ask("thaw", doThaw)
 		},
-		told: limited("1 seconds"),
+		told: limited("1 second"),
 	},
 	{
 		name: "freezer stopped", did: "SIGSTOP to the freezer while frozen (deadline 1 s)",
@@ -89,7 +89,7 @@ var deadlineFaults = []fault{
 			s.settle()
 			return s.status() + s.ask("thaw", doThaw)
 		},
-		told: limited("1 seconds"),
+		told: limited("1 second"),
 	},
 	{
 		name: "thaw with the freezer stopped", did: "SIGSTOP to the freezer while frozen; thaw",
