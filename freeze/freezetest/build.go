@@ -1,6 +1,7 @@
 package freezetest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -26,10 +27,20 @@ func build(cfg Config) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cannot make the mounts private: %w", err)
 	}
+	newRoot, err := place(work)
+	if err != nil {
+		return err
+	}
 	if err := unix.Mount("ground", newRoot, "tmpfs", 0, "mode=0755"); err != nil {
 		return fmt.Errorf("cannot mount a tmpfs: %w", err)
 	}
-	if err := furnish(cfg, work); err != nil {
+	// Before anything is copied, as what is copied may lie below one of them.
+	for _, dir := range []string{"run", "tmp", "dev"} {
+		if err := mountKernel("tmpfs", filepath.Join(newRoot, dir)); err != nil {
+			return err
+		}
+	}
+	if err := furnish(cfg, work, newRoot); err != nil {
 		return err
 	}
 	old := filepath.Join(newRoot, "old")
@@ -60,15 +71,34 @@ func build(cfg Config) error {
 	return onlyLoops()
 }
 
+// place chooses the directory that the ground is mounted on, of those that
+// every Debian has: none that hides what is to be copied.
+func place(work string) (string, error) {
+	for _, dir := range []string{"/mnt", "/media", "/srv", "/opt"} {
+		if exists(dir) && !strings.HasPrefix(work, dir+"/") {
+			return dir, nil
+		}
+	}
+	return "", errors.New("no directory to mount it on: make /mnt")
+}
+
+// mountKernel mounts a filesystem that needs no device.
+func mountKernel(fsType, point string) error {
+	if err := os.MkdirAll(point, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount(fsType, point, fsType, 0, ""); err != nil {
+		return fmt.Errorf("cannot mount %s: %w", point, err)
+	}
+	return nil
+}
+
 // kernelFilesystems mounts the ground's own /proc and /sys and makes the
 // device nodes; none of a disk.
 func kernelFilesystems() error {
-	for point, fsType := range map[string]string{"/proc": "proc", "/sys": "sysfs", "/run": "tmpfs", "/tmp": "tmpfs", "/dev": "tmpfs"} {
-		if err := os.MkdirAll(point, 0o755); err != nil {
+	for point, fsType := range map[string]string{"/proc": "proc", "/sys": "sysfs"} {
+		if err := mountKernel(fsType, point); err != nil {
 			return err
-		}
-		if err := unix.Mount(fsType, point, fsType, 0, ""); err != nil {
-			return fmt.Errorf("cannot mount %s: %w", point, err)
 		}
 	}
 	for name, dev := range map[string][2]uint32{
@@ -98,7 +128,7 @@ func onlyLoops() error {
 
 // furnish copies into the ground what has to be there: the program itself,
 // its testdata, the tools with their libraries, and what cfg names.
-func furnish(cfg Config, work string) error {
+func furnish(cfg Config, work, newRoot string) error {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err
@@ -112,7 +142,7 @@ func furnish(cfg Config, work string) error {
 		}
 	}
 	for _, tool := range Tools {
-		if err := copyTool(tool); err != nil {
+		if err := copyTool(tool, newRoot); err != nil {
 			return err
 		}
 	}
@@ -131,7 +161,7 @@ func furnish(cfg Config, work string) error {
 
 // copyTool copies a program into /bin and its libraries to where they are
 // looked for.
-func copyTool(name string) error {
+func copyTool(name, newRoot string) error {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return err

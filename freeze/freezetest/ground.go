@@ -60,8 +60,6 @@ const (
 	stageVariable = "QEMU_GA_GROUND"
 	supervisor    = "supervisor"
 	inside        = "inside"
-	// newRoot is where the ground is built, in a mount namespace of its own.
-	newRoot = "/mnt"
 )
 
 // Tools are the programs that every ground has. They come from Debian's
