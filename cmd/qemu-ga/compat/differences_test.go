@@ -91,7 +91,7 @@ var differences = []difference{
 	},
 	// Words and numbers.
 	{
-		"json-position", "LINE:COL in what is said of bad JSON", "counts from the start of the agent",
+		"json-position", "LINE:COL in what is said of bad JSON", "counts from the start of the agent, and one too far behind a number, a word or a fault",
 		"counts from the start of the connection", "that is what a host can count",
 	},
 	{
@@ -117,10 +117,6 @@ var differences = []difference{
 	{
 		"own-arguments", "`x-timeout` of the commands that freeze", "unknown", "the longest time to stay frozen",
 		"explained in the README",
-	},
-	{
-		"commands-to-come", "`guest-info` and `-b help`", "list commands for files, programs, processors, memory, passwords, keys, suspending and statistics",
-		"does not have them yet", "they are being written",
 	},
 	// The command line.
 	{"own-options", "options of our own, and `--blacklist` of older versions", "unknown", "understood", "explained by `--help`"},

@@ -20,7 +20,6 @@ var rules = []rule{
 	{"json-position", each(withoutPosition)},
 	{"version", each(withoutVersion)},
 	{"own-commands", func(_, ours *reply) { ours.value = withoutOwn(ours.value) }},
-	{"commands-to-come", func(theirs, ours *reply) { theirs.value = onlyKnown(theirs.value, ours.value) }},
 	{"dump-order", each(sortedLists)},
 }
 
@@ -36,25 +35,17 @@ func listsNames(replies []reply) bool {
 	return len(replies) > 1 && replies[0].value == "guest-sync-delimited"
 }
 
-// withoutNames takes from what -b help prints our own commands, and from
-// theirs the ones that ours has not.
+// withoutNames takes our own commands from what -b help prints.
 func withoutNames(theirs, ours *[]reply) []string {
 	if !listsNames(*theirs) || !listsNames(*ours) {
 		return nil
 	}
-	var used []string
-	strip := func(name string, list *[]reply, goes func(reply) bool) {
-		n := len(*list)
-		*list = slices.DeleteFunc(*list, goes)
-		if len(*list) != n {
-			used = append(used, name)
-		}
+	n := len(*ours)
+	*ours = slices.DeleteFunc(*ours, func(r reply) bool { return strings.HasPrefix(r.value.(string), "x-") })
+	if len(*ours) == n {
+		return nil
 	}
-	strip("own-commands", ours, func(r reply) bool { return strings.HasPrefix(r.value.(string), "x-") })
-	strip("commands-to-come", theirs, func(r reply) bool {
-		return !slices.ContainsFunc(*ours, func(o reply) bool { return o.value == r.value })
-	})
-	return used
+	return []string{"own-commands"}
 }
 
 // applyRules applies the rules that make a difference smaller, and returns
@@ -131,19 +122,6 @@ func withoutOwn(v any) any {
 		info["supported_commands"] = slices.DeleteFunc(list, func(c any) bool { return own(nameOf(c)) })
 	}
 	return v
-}
-
-// onlyKnown takes from their guest-info the commands that ours has not.
-func onlyKnown(theirs, ours any) any {
-	info, known := infoOf(theirs), infoOf(ours)
-	if info == nil || known == nil {
-		return theirs
-	}
-	list := info["supported_commands"].([]any)
-	info["supported_commands"] = slices.DeleteFunc(list, func(c any) bool {
-		return !slices.ContainsFunc(known["supported_commands"].([]any), func(k any) bool { return nameOf(k) == nameOf(c) })
-	})
-	return theirs
 }
 
 // sortedLists sorts the lists of a dumped configuration.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -64,7 +65,7 @@ func readScript(path string) (script, error) {
 			continue
 		case word == "mask":
 			path, kind, _ := strings.Cut(st.text, " ")
-			masks = append(masks[:len(masks):len(masks)], mask{path, kind})
+			masks = append(slices.Clip(masks), mask{path, kind})
 			continue
 		case word == "differs":
 			differs = &expected{name: st.text}
