@@ -32,7 +32,7 @@ func readBack(t *testing.T, a *Agent, handle, count int64) fileRead {
 	t.Helper()
 	got, err := a.fileRead(t.Context(), fileReadArgs{handle, &count})
 	require.NoError(t, err)
-	require.Equal(t, int(got.Count), len(got.Buf))
+	require.Len(t, got.Buf, int(got.Count))
 	return got
 }
 

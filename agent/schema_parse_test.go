@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,11 +38,7 @@ func applies(condition any) bool {
 		if not, ok := c["not"]; ok {
 			return !applies(not)
 		}
-		for _, one := range c["any"].([]any) {
-			if applies(one) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(c["any"].([]any), applies)
 	}
 	return false
 }

@@ -99,12 +99,12 @@ func (s *schema) same(t *testing.T, where string, want any, got reflect.Type) {
 	case name == "bool":
 		require.Equal(t, reflect.Bool, got.Kind(), where)
 	case s.others[name]:
-		alternate, ok := reflect.New(got).Interface().(qapi.Alternate)
+		alternate, ok := reflect.TypeAssert[qapi.Alternate](reflect.New(got))
 		require.True(t, ok, "%s is no alternate", where)
 		require.Equal(t, name, alternate.QAPIType(), where)
 	case s.enums[name] != nil:
 		require.Equal(t, reflect.String, got.Kind(), where)
-		if enum, ok := reflect.Zero(got).Interface().(qapi.Enum); ok {
+		if enum, ok := reflect.TypeAssert[qapi.Enum](reflect.Zero(got)); ok {
 			require.Equal(t, s.enums[name], enum.Members(), where)
 		}
 	case s.unions[name] != nil:

@@ -39,11 +39,11 @@ func requireOwner(t *testing.T, path string, perm os.FileMode) {
 func TestSSHAddGetRemove(t *testing.T) {
 	a, file := guestOfJo(t)
 	add := func(args string) {
-		require.Equal(t, `{"return": {}}`, answered(t, a, "guest-ssh-add-authorized-keys", `{"username":"jo","keys":`+args+`}`))
+		require.JSONEq(t, `{"return": {}}`, answered(t, a, "guest-ssh-add-authorized-keys", `{"username":"jo","keys":`+args+`}`))
 	}
 	require.Contains(t, answered(t, a, "guest-ssh-get-authorized-keys", `{"username":"jo"}`),
 		"failed to read '/home/jo/.ssh/authorized_keys': No such file or directory")
-	require.Equal(t, `{"return": {}}`, answered(t, a, "guest-ssh-remove-authorized-keys", `{"username":"jo","keys":["x"]}`))
+	require.JSONEq(t, `{"return": {}}`, answered(t, a, "guest-ssh-remove-authorized-keys", `{"username":"jo","keys":["x"]}`))
 	require.NoFileExists(t, file)
 
 	add(`["ssh-rsa AAAA jo@a","ssh-rsa BBBB"]`)
@@ -52,16 +52,16 @@ func TestSSHAddGetRemove(t *testing.T) {
 	requireOwner(t, filepath.Dir(file), 0o700)
 	add(`["ssh-rsa BBBB","ssh-rsa CCCC"]`)
 	require.Equal(t, "ssh-rsa AAAA jo@a\nssh-rsa BBBB\nssh-rsa CCCC\n", string(contents(t, file)))
-	require.Equal(t, `{"return": {"keys": ["ssh-rsa CCCC", "ssh-rsa BBBB", "ssh-rsa AAAA jo@a"]}}`,
+	require.JSONEq(t, `{"return": {"keys": ["ssh-rsa CCCC", "ssh-rsa BBBB", "ssh-rsa AAAA jo@a"]}}`,
 		answered(t, a, "guest-ssh-get-authorized-keys", `{"username":"jo"}`))
 
 	// Others' lines stay as they are, with the end of the last.
 	require.NoError(t, os.WriteFile(file, []byte("# mine\n\n  indented key \nlast"), 0o644))
 	add(`["new"]`)
 	require.Equal(t, "# mine\n\n  indented key \nlast\nnew\n", string(contents(t, file)))
-	require.Equal(t, `{"return": {"keys": ["new", "last", "indented key"]}}`,
+	require.JSONEq(t, `{"return": {"keys": ["new", "last", "indented key"]}}`,
 		answered(t, a, "guest-ssh-get-authorized-keys", `{"username":"jo"}`))
-	require.Equal(t, `{"return": {}}`, answered(t, a, "guest-ssh-remove-authorized-keys", `{"username":"jo","keys":["last","nope"]}`))
+	require.JSONEq(t, `{"return": {}}`, answered(t, a, "guest-ssh-remove-authorized-keys", `{"username":"jo","keys":["last","nope"]}`))
 	require.Equal(t, "# mine\n\n  indented key \nnew\n", string(contents(t, file)))
 	requireOwner(t, file, 0o600)
 

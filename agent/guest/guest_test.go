@@ -64,6 +64,7 @@ func describe(t *testing.T, r Root) string {
 				d.BusType, d.Bus, d.Target, d.Unit, d.Controller, d.CCW, d.Serial, d.Node)
 		}
 	}
+	describeDevices(t, &out, r)
 	return out.String()
 }
 

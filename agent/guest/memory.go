@@ -33,7 +33,7 @@ func (r Root) MemoryBlocks() ([]MemoryBlock, error) {
 		return nil, err
 	}
 	if len(numbers) == 0 {
-		return nil, errors.New("guest reported zero memory blocks!") //nolint:staticcheck // QEMU's words
+		return nil, errors.New("guest reported zero memory blocks!") //nolint:staticcheck,revive // QEMU's words
 	}
 	list := make([]MemoryBlock, 0, len(numbers))
 	for _, n := range numbers {
