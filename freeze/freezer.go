@@ -106,9 +106,16 @@ type answer struct {
 	took   time.Duration
 }
 
-// patience is how long the agent waits for thaws that do not return before
-// it is told which ones.
-const patience = time.Second
+const (
+	// patience is how long the agent and its freezer wait for each other in
+	// what takes no time.
+	patience = time.Second
+	// thawPatience is how long they wait for thaws before those that have not
+	// returned count as stuck: a busy disk may take seconds. What can be
+	// thawed is thawed meanwhile; only the answer waits, which hosts do for 5
+	// seconds as a rule.
+	thawPatience = 3 * time.Second
+)
 
 func newFreezer(conn *os.File, first, count int) *freezer {
 	f := &freezer{
@@ -265,7 +272,7 @@ func (f *freezer) giveUp(why string) {
 	if lands == nil {
 		lands = make([][]int, len(f.results)) // nothing was frozen yet
 	}
-	f.thawAt, f.slow = time.Now(), time.After(patience)
+	f.thawAt, f.slow = time.Now(), time.After(thawPatience)
 	f.thaw = newThawing(lands, left, func(i int) {
 		f.results[i].Pending = true
 		f.workers[i] <- thawingOp

@@ -84,7 +84,7 @@ func (s *session) thaw() {
 		return
 	}
 	s.child.send(order{Do: doThaw})
-	limit := time.After(2 * patience)
+	limit := time.After(thawPatience + patience)
 	for {
 		select {
 		case e, ok := <-s.child.events:

@@ -34,8 +34,9 @@ type HookRun struct {
 // runHook runs program with one argument, in a session of its own so that all
 // that it starts can be killed with it at the limit. What it leaves running
 // in the background is left alone, and not waited for: only a moment for the
-// rest of its output. The error has qemu-ga's words.
-func runHook(ctx context.Context, program, argument string, limit time.Duration) (HookRun, error) {
+// rest of its output. started, if not nil, is told its process. The error has
+// qemu-ga's words.
+func runHook(ctx context.Context, program, argument string, limit time.Duration, started func(process)) (HookRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out := &tail{}
@@ -45,7 +46,13 @@ func runHook(ctx context.Context, program, argument string, limit time.Duration)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 		cmd.WaitDelay = time.Second
-		return cmd.Path, cmd.Run()
+		if err := cmd.Start(); err != nil {
+			return cmd.Path, err
+		}
+		if started != nil {
+			started(findProcess(cmd.Process.Pid))
+		}
+		return cmd.Path, cmd.Wait()
 	}
 	begun := time.Now()
 	file, err := call(program, argument)
@@ -66,7 +73,7 @@ func hookError(ctx context.Context, err error, program string, limit time.Durati
 	var exit *exec.ExitError
 	var errno syscall.Errno
 	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it ended well, and left somebody with its output
 		return nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("child process has failed to %s: %s did not end within %v and was killed", action, program, limit)

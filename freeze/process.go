@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // process names a process for good: its number alone can come to be another's.
@@ -41,6 +43,14 @@ func findProcess(pid int) process {
 // alive tells whether p has a thread left, be it one that was killed and
 // cannot come out of the kernel.
 func (p process) alive() bool { return p.PID != 0 && findProcess(p.PID) == p }
+
+// kill ends p, the leader of a session, with its process group.
+func (p process) kill() {
+	if p.alive() {
+		_ = unix.Kill(-p.PID, unix.SIGKILL)
+		p.wait(patience)
+	}
+}
 
 // processPeriod is how often a process of somebody else's is looked at.
 const processPeriod = 10 * time.Millisecond

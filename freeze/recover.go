@@ -87,7 +87,8 @@ func (e *Engine) restore(s state, r *Recovery) error {
 		return err
 	}
 	if s.Hook != "" {
-		if _, err := runHook(context.Background(), s.Hook, hookThaw, e.cfg.HookTimeout); err != nil {
+		s.HookProcess.kill() // or it would prepare what is told to go on
+		if _, err := runHook(context.Background(), s.Hook, hookThaw, e.cfg.HookTimeout, nil); err != nil {
 			e.cfg.Log.Error(strings.TrimSpace(err.Error()))
 		}
 	}
@@ -177,7 +178,7 @@ type remains struct {
 func (r *remains) thaw() {
 	settled := r.of.Freezer.wait(patience)
 	r.late = thawAll(r.fds, r.lands, slices.Clone(r.left))
-	for limit := time.After(patience); ; {
+	for limit := time.After(thawPatience); ; {
 		select {
 		case o, ok := <-r.late:
 			if !ok {

@@ -97,6 +97,9 @@ func (s *session) freeze(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if ctx.Err() != nil {
+		return errStopped
+	}
 	s.mark(Frozen)
 	s.quiet = true
 	cfg.Quiet(true)
@@ -204,7 +207,14 @@ func (e *Engine) mourn(c *child) {
 func (s *session) hook(ctx context.Context, argument string) error {
 	s.hooked = argument == hookFreeze
 	s.e.cfg.Log.Log(ctx, LevelAudit, fmt.Sprintf("executing fsfreeze hook with arg '%s'", argument))
-	run, err := runHook(ctx, s.e.cfg.Hook, argument, s.e.cfg.HookTimeout)
+	var started func(process)
+	if argument == hookFreeze {
+		started = func(p process) {
+			s.state.HookProcess = p
+			s.e.saveState(s.state)
+		}
+	}
+	run, err := runHook(ctx, s.e.cfg.Hook, argument, s.e.cfg.HookTimeout, started)
 	s.update(func() { s.hooks = append(s.hooks, run) })
 	if err != nil {
 		s.e.cfg.Log.Error(strings.TrimSpace(err.Error()))

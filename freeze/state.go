@@ -36,6 +36,8 @@ type state struct {
 	By string `json:"by,omitempty"`
 	// Hook is the program that was run with "freeze": a "thaw" is owed.
 	Hook string `json:"hook,omitempty"`
+	// HookProcess is that run of it, while it may still be under way.
+	HookProcess process `json:"hook-process,omitzero"`
 	// RCU tells that grace periods may have been left expedited.
 	RCU bool `json:"rcu,omitempty"`
 	// Freezer is the process that freezes them: while it lives, it may.

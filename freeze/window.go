@@ -14,7 +14,8 @@ import (
 // await waits until the freezer has frozen everything or given up. A freezer
 // that does neither in time is ended, and what it froze thawed.
 func (s *session) await(ctx context.Context) error {
-	limit := time.After(s.e.cfg.WindowTimeout + 2*patience)
+	longest := min(s.e.cfg.WindowTimeout, s.deadline) + thawPatience + patience
+	limit := time.After(longest)
 	stop := ctx.Done()
 	failed := errStopped
 	for {
@@ -38,10 +39,11 @@ func (s *session) await(ctx context.Context) error {
 		case <-stop:
 			stop = nil
 			s.child.send(order{Do: doThaw})
+			longest = thawPatience + patience
+			limit = time.After(longest)
 		case <-limit:
 			s.lose()
-			return fmt.Errorf("cannot freeze: the freezer has not answered for %v; it was ended, and everything thawed",
-				s.e.cfg.WindowTimeout+2*patience)
+			return fmt.Errorf("cannot freeze: the freezer has not answered for %v; it was ended, and everything thawed", longest)
 		}
 	}
 }
@@ -122,7 +124,7 @@ func (s *session) thawSelf() {
 		return
 	}
 	outcomes := thawAll(descriptors(s.targets), s.plan.lands, left)
-	limit := time.After(patience)
+	limit := time.After(thawPatience)
 	for {
 		select {
 		case o, ok := <-outcomes:
