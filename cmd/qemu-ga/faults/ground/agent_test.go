@@ -73,6 +73,11 @@ func (a *agent) signal(s syscall.Signal) {
 // ended waits for the agent's end.
 func (a *agent) ended(limit time.Duration) bool {
 	select {
+	case <-a.gone: // also when there is no time left
+		return true
+	default:
+	}
+	select {
 	case <-a.gone:
 		return true
 	case <-time.After(limit):

@@ -148,7 +148,7 @@ var channelFaults = []fault{
 			}
 			answer := join(s.ask("freeze", doFreeze), s.ask("thaw", doThaw))
 			s.agent.signal(unix.SIGTERM)
-			if !s.agent.ended(watchTime) {
+			if !s.agent.ended(time.Second) {
 				answer = join(answer, "does not stop on SIGTERM")
 			}
 			return answer

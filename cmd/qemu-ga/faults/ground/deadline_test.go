@@ -12,7 +12,7 @@ import (
 const (
 	shortly       = "--fsfreeze-timeout=1"
 	shortlyLimit  = 2 * time.Second
-	shortlyByBoth = 4 * time.Second
+	shortlyByBoth = 6 * time.Second
 )
 
 // deadlineFaults are freezes that nobody ends.
@@ -97,7 +97,7 @@ var deadlineFaults = []fault{
 		do: func(s *scene) string {
 			s.freeze()
 			require.NoError(s, unix.Kill(freezer(s.T), unix.SIGSTOP))
-			return s.ask("thaw", doThaw)
+			return s.askIn("thaw", doThaw, shortlyByBoth)
 		},
 		told: "thaw: 2",
 	},

@@ -216,7 +216,7 @@ const (
 // hook makes a hook program that notes its argument and then runs body.
 func (s *scene) hook(body string) {
 	s.Helper()
-	_ = os.Remove(hookCalls)
+	_ = os.Remove(hookProgram)
 	script := "#!/bin/sh\necho $1 >>" + hookCalls + "\n" + body + "\n"
 	require.NoError(s, os.WriteFile(hookProgram, []byte(script), 0o755))
 }

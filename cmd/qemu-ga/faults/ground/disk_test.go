@@ -56,7 +56,7 @@ var diskFaults = []fault{
 		do: func(s *scene) string {
 			s.freeze()
 			s.hangFrozen()
-			answer := s.ask("thaw", doThaw)
+			answer := s.askIn("thaw", doThaw, 5*time.Second)
 			s.settle()
 			if s.agent.kind == reference {
 				return answer

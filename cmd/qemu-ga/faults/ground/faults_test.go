@@ -21,6 +21,9 @@ func TestFaults(t *testing.T) {
 		{"death", deathFaults},
 		{"deadline", deadlineFaults},
 		{"channel", channelFaults},
+		{"hook", hookFaults},
+		{"log", logFaults},
+		{"others", othersFaults},
 	} {
 		for _, f := range family.faults {
 			t.Run(family.name+"/"+f.name, func(t *testing.T) {

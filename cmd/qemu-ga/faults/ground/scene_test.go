@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,6 +26,8 @@ type fault struct {
 	// before, if not nil, makes what there has to be besides the filesystems
 	// at /mnt/a and /mnt/b; it is called between the two.
 	before func(*scene)
+	// with, if not nil, changes how the agent is started.
+	with func(*scene, *exec.Cmd)
 	// do does it, and returns what the host was told.
 	do func(*scene) string
 	// limit is how long our agent may leave a filesystem frozen, told what it
@@ -36,7 +39,7 @@ type fault struct {
 }
 
 // watchTime is how long a filesystem that does not thaw is looked at.
-const watchTime = 3 * time.Second
+const watchTime = 2 * time.Second
 
 // blocked is how long a write has to wait to count as stopped.
 const blocked = 200 * time.Millisecond
@@ -51,6 +54,10 @@ type scene struct {
 	dirs   []string
 	probes map[string]*prober
 	still  bool
+	// detached are descriptors of what was unmounted, beforeClear what has to
+	// end first when the scene does.
+	detached    []int
+	beforeClear []func()
 }
 
 // hungDir is where the filesystem is whose disk hangs. It is not watched: it
@@ -66,17 +73,27 @@ func play(t *testing.T, f fault, k kind) (o faults.Outcome) {
 	}
 	s := &scene{T: t, probes: make(map[string]*prober)}
 	t.Cleanup(s.clear)
+	_ = os.Remove(hookCalls)
 	s.mount("ext4", "/mnt/a")
 	if f.before != nil {
 		f.before(s)
 	}
 	s.mount("xfs", "/mnt/b")
 	s.agent = newAgent(t, k, options)
-	s.agent.start()
-	s.host = dial(t, s.agent.socket)
-	require.Equal(t, pingReply, s.host.ask(doPing))
+	s.agent.start(func(cmd *exec.Cmd) {
+		if f.with != nil {
+			f.with(s, cmd)
+		}
+	})
 	o.Failed = true
 	defer func() { o.Failed = t.Failed() }()
+	if k == ours {
+		s.host = dial(t, s.agent.socket)
+	} else if s.host = tryDial(t, s.agent.socket, watchTime); s.host == nil {
+		o.Told = "nothing: the agent does not start"
+		return o
+	}
+	require.Equal(t, pingReply, s.host.ask(doPing))
 	o.Told = f.do(s)
 	s.settle()
 	for _, p := range s.probes {
@@ -190,6 +207,9 @@ func (s *scene) ask(name, request string) string {
 
 // clear ends everything. Whatever the agent left frozen is thawed.
 func (s *scene) clear() {
+	for _, stop := range s.beforeClear {
+		stop()
+	}
 	if s.agent != nil {
 		s.agent.kill()
 	}
@@ -206,6 +226,10 @@ func (s *scene) clear() {
 		for errors.Is(freezetest.Thaw(dir), unix.EBUSY) {
 			time.Sleep(time.Millisecond) // a freeze is being undone
 		}
+	}
+	for _, fd := range s.detached {
+		_ = unix.IoctlSetInt(fd, 0xc0045878, 0)
+		_ = unix.Close(fd)
 	}
 	for dir, p := range s.probes {
 		require.True(s, p.end(soon), "%s cannot be thawed", dir)
