@@ -5,13 +5,14 @@ GO       := go
 LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CACHE    := $(CURDIR)/.cache
 FUZZTIME := 30s
+ROUNDS   := 200
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt fuzz clean
+.PHONY: help build demo test compat test-faults soak bench lint fmt fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the static binary bin/qemu-ga
 	$(GO) build -trimpath -ldflags='-s -w' -o bin/qemu-ga ./cmd/qemu-ga
@@ -24,6 +25,25 @@ demo: build ## freeze and thaw a scratch guest, and show how long writers stall
 test: build ## run all tests: units, real filesystems, the real qemu-ga, VMs
 	.ci/setup
 	QGA_REFERENCE=$(CACHE)/reference/qemu-ga $(GO) test -count=1 -timeout=30m ./...
+
+compat: build ## compare every reply with the real qemu-ga's
+	.ci/setup
+	$(GO) test -count=1 -v ./cmd/qemu-ga/compat
+
+test-faults: build ## the faults alone, and their table in .cache/faults.md
+	.ci/setup
+	rm -f $(CACHE)/faults.md
+	FAULTS_TABLE=$(CACHE)/faults.md $(GO) test -count=1 ./cmd/qemu-ga/faults/...
+	cat $(CACHE)/faults.md
+
+soak: build ## freeze, kill and thaw at random moments, ROUNDS (200) times
+	.ci/setup
+	SOAK_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -timeout=3h -run TestSoak ./cmd/qemu-ga/faults/ground
+
+bench: build ## this agent against the real qemu-ga; results in packaging/doc/bench
+	.ci/setup
+	$(GO) build -o bin/qga-bench ./cmd/qga-bench
+	bin/qga-bench bin/qemu-ga $(CACHE)/reference packaging/doc/bench
 
 lint: ## check the code's form, and the walls between the packages
 	$(LINT) run ./...
