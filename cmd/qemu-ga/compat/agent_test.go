@@ -38,6 +38,7 @@ type agent struct {
 	conn          *net.UnixConn
 	replies       *bufio.Reader
 	syncs         int
+	pid           string // of the program started last
 }
 
 // harmful are the capabilities by which a program could do the machine harm:

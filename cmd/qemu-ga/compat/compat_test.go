@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"qemu-ga/freeze/mountinfo"
@@ -13,7 +14,7 @@ import (
 )
 
 // leastRequests is how many requests the scripts are to hold at least.
-const leastRequests = 150
+const leastRequests = 400
 
 // TestCompat runs every script against both programs.
 func TestCompat(t *testing.T) {
@@ -147,6 +148,18 @@ func mountPoints(t *testing.T) []string {
 	}
 	return points
 }
+
+// groundDisks are the names of the ground's disks.
+var groundDisks = sync.OnceValue(func() []string {
+	all, _ := mountinfo.Read("/proc/self/mountinfo")
+	var names []string
+	for _, m := range all {
+		if name, ok := strings.CutPrefix(m.Source, "/dev/"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+})
 
 // sourceOf is the device of the filesystem at point.
 func sourceOf(t *testing.T, point string) string {

@@ -30,7 +30,11 @@
 //	frozen /mnt/x /mnt/y              tells whether filesystems are frozen
 //	mask return[].used-bytes          from here on, only the kind of value is
 //	                                  compared; with now, that it is the time;
-//	                                  with time, a time in a text is left out
+//	                                  with time or digits, not what is in a text;
+//	                                  with ground, disks of the machine are
+//	await                             asks guest-exec-status for the program
+//	                                  started last until it has ended; in a
+//	                                  request its number is written $PID
 //
 // The directory /w is new for each run of a script. Where replies differ on
 // purpose, three lines before the step say so; the name is that of an entry in
@@ -45,6 +49,7 @@
 //
 // Both agents run in a freezing ground (package freezetest): namespaces of
 // their own, loop devices for disks. They also lack the capabilities to set
-// the clock and to reboot, and cannot write where processors, memory and
-// sleep states are governed: no script can do the machine harm.
+// the clock and to reboot, and where processors, memory and sleep states are
+// governed there are only files that look so: no script can do the machine
+// harm.
 package compat

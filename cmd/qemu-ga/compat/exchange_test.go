@@ -59,6 +59,31 @@ func (a *agent) exchange(pieces []string, want int) []string {
 	}
 }
 
+// request is exchange for pieces that may name the program started last.
+func (a *agent) request(pieces []string, want int) []string {
+	var named []string
+	for _, piece := range pieces {
+		named = append(named, strings.ReplaceAll(piece, "$PID", a.pid))
+	}
+	lines := a.exchange(named, want)
+	for _, line := range lines {
+		if rest, ok := strings.CutPrefix(line, `{"return": {"pid": `); ok {
+			a.pid, _, _ = strings.Cut(rest, "}")
+		}
+	}
+	return lines
+}
+
+// await asks for the program started last until it has ended.
+func (a *agent) await() []string {
+	for end := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		lines := a.request([]string{`{"execute":"guest-exec-status","arguments":{"pid":$PID}}`}, 1)
+		if len(lines) != 1 || !strings.Contains(lines[0], `"exited": false`) || time.Now().After(end) {
+			return lines
+		}
+	}
+}
+
 // unmarked takes away what answers the mark of the end.
 func unmarked(lines []string) []string {
 	last := len(lines) - 1

@@ -3,8 +3,10 @@ package compat_test
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -77,17 +79,22 @@ func show(replies []reply) string {
 type mask struct {
 	path string // members, with [] for each element: return[].used-bytes
 	kind string // "now" is for a time in nanoseconds, "time" for one in a text
+	// and "digits" for numbers in a text,
+	// "ground" for a list of which only the ground's disks are compared
 }
 
 // timePattern is a time as Go's time.RFC3339 writes it, in UTC.
-var timePattern = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+var (
+	timePattern   = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+	digitsPattern = regexp.MustCompile(`\d+`)
+)
 
 // apply replaces what the path leads to by the kind of value it is.
-func (m mask) apply(v any, path []string, a answer) any {
-	if len(path) == 0 {
+func (m mask) apply(v any, way []string, a answer) any {
+	if len(way) == 0 {
 		return m.hidden(v, a)
 	}
-	name, each := strings.CutSuffix(path[0], "[]")
+	name, each := strings.CutSuffix(way[0], "[]")
 	object, ok := v.(map[string]any)
 	member, has := object[name]
 	if !ok || !has {
@@ -95,18 +102,24 @@ func (m mask) apply(v any, path []string, a answer) any {
 	}
 	if list, ok := member.([]any); each && ok {
 		for i := range list {
-			list[i] = m.apply(list[i], path[1:], a)
+			list[i] = m.apply(list[i], way[1:], a)
 		}
 	} else {
-		object[name] = m.apply(member, path[1:], a)
+		object[name] = m.apply(member, way[1:], a)
 	}
 	return v
 }
 
 func (m mask) hidden(v any, a answer) any {
 	n, number := v.(json.Number)
-	if text, ok := v.(string); ok && m.kind == "time" {
+	if list, ok := v.([]any); ok && m.kind == "ground" {
+		return slices.DeleteFunc(list, func(e any) bool { return !slices.Contains(groundDisks(), path.Base(nameOf(e))) })
+	}
+	switch text, _ := v.(string); m.kind {
+	case "time":
 		return timePattern.ReplaceAllString(text, "TIME")
+	case "digits":
+		return digitsPattern.ReplaceAllString(text, "N")
 	}
 	if m.kind == "now" {
 		ns, err := n.Int64()

@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -20,6 +21,7 @@ var rules = []rule{
 	{"json-position", each(withoutPosition)},
 	{"version", each(withoutVersion)},
 	{"own-commands", func(_, ours *reply) { ours.value = withoutOwn(ours.value) }},
+	{"list-order", each(sortedByName)},
 	{"dump-order", each(sortedLists)},
 }
 
@@ -107,9 +109,9 @@ func infoOf(v any) map[string]any {
 	return info
 }
 
-// nameOf is a command's name in guest-info.
-func nameOf(command any) string {
-	c, _ := command.(map[string]any)
+// nameOf is the name of an element of a list.
+func nameOf(element any) string {
+	c, _ := element.(map[string]any)
 	name, _ := c["name"].(string)
 	return name
 }
@@ -121,6 +123,26 @@ func withoutOwn(v any) any {
 		list := info["supported_commands"].([]any)
 		info["supported_commands"] = slices.DeleteFunc(list, func(c any) bool { return own(nameOf(c)) })
 	}
+	return v
+}
+
+// sortedByName sorts lists of disks, processors and blocks of memory.
+func sortedByName(v any) any {
+	reply, _ := v.(map[string]any)
+	list, ok := reply["return"].([]any)
+	if !ok {
+		return v
+	}
+	key := func(e any) string {
+		element, _ := e.(map[string]any)
+		for _, name := range []string{"logical-id", "phys-index", "name"} {
+			if value, ok := element[name]; ok {
+				return fmt.Sprint(value)
+			}
+		}
+		return ""
+	}
+	slices.SortStableFunc(list, func(a, b any) int { return strings.Compare(key(a), key(b)) })
 	return v
 }
 

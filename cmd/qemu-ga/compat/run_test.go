@@ -48,6 +48,7 @@ func play(t *testing.T, p program, s script, guide transcript) transcript {
 	require.NoError(t, os.RemoveAll(work))
 	require.NoError(t, os.MkdirAll(work, 0o755))
 	require.NoError(t, unix.Sethostname([]byte("compat")))
+	resetMachine(t)
 	st := &stage{t: t, program: p, dir: filepath.Join("/run", p.name, s.name)}
 	defer st.clear()
 	var replies transcript
@@ -72,7 +73,9 @@ func (st *stage) do(s step, want int) []string {
 	st.t.Helper()
 	switch s.do {
 	case "request", "raw":
-		return st.running().exchange(s.pieces, want)
+		return st.running().request(s.pieces, want)
+	case "await":
+		return st.running().await()
 	case "shut":
 		return st.running().shut(s.pieces)
 	case "abandon":

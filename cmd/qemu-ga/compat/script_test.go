@@ -34,7 +34,7 @@ type expected struct {
 
 // directives tells which lines there are; those that are true have pieces.
 var directives = map[string]bool{
-	"raw": true, "shut": true, "abandon": true, "second": true, "close": false, "agent": false, "kill": false, "term": false,
+	"raw": true, "shut": true, "abandon": true, "second": true, "close": false, "await": false, "agent": false, "kill": false, "term": false,
 	"$": false, "file": false, "mount": false, "freeze": false, "thaw": false, "frozen": false,
 }
 
