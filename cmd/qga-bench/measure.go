@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+// results are everything that was measured.
+type results struct {
+	machine machine
+	stalls  []*stalls
+	tables  []table
+}
+
+// table is a group of measurements under one heading.
+type table struct {
+	title string
+	note  string
+	rows  []*pairs
+}
+
+// measure is the benchmark, inside the ground.
+func measure(o options) error {
+	r := results{machine: describeMachine()}
+	if wanted(o, "commands") {
+		tables, err := measureCommands(o.short)
+		if err != nil {
+			return err
+		}
+		r.tables = append(r.tables, tables...)
+	}
+	if wanted(o, "memory") {
+		t, err := measureFootprint(o.short)
+		if err != nil {
+			return err
+		}
+		r.tables = append(r.tables, t)
+	}
+	if wanted(o, "stalls") {
+		var err error
+		if r.stalls, err = measureStalls(o.short); err != nil {
+			return err
+		}
+	}
+	if wanted(o, "nested") {
+		if err := measureNested(o.short); err != nil {
+			return err
+		}
+	}
+	r.machine.finish()
+	for name, text := range map[string]string{tableName: r.markdown(), chartName: chart(r.stalls)} {
+		if err := os.WriteFile("/"+name, []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func wanted(o options, part string) bool { return o.only == "" || o.only == part }
+
+func say(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format+"\n", args...) }

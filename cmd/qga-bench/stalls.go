@@ -1,0 +1,235 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"qemu-ga/freeze/freezetest"
+)
+
+// scenario is what is frozen while writers write.
+type scenario struct {
+	fsType string
+	kind   string // of writers
+	count  int    // filesystems
+	dirty  int    // MiB on each, written just before the freeze
+	rounds int
+}
+
+// stalls are the longest writes of a scenario's rounds, in milliseconds.
+type stalls struct {
+	scenario
+	pairs
+	// calm is the longest write in the moment before each freeze: what the
+	// machine does by itself.
+	calm []float64
+}
+
+// The targets of the median ratio.
+const (
+	idleTarget  = 0.02
+	dirtyTarget = 0.1
+)
+
+// scenarios is the whole grid, or the short one. More dirty data than this
+// the kernel does not keep: writers are made to write it out themselves.
+func scenarios(short bool) []scenario {
+	var all []scenario
+	for _, fsType := range []string{"ext4", "xfs", "btrfs"} {
+		for _, kind := range []string{buffered, fsyncing} {
+			if short && (kind == fsyncing && fsType != "ext4") {
+				continue
+			}
+			rounds := map[int]int{1: 31, 4: 21, 16: 15, 64: 9}
+			for _, count := range []int{1, 4, 16, 64} {
+				all = append(all, scenario{fsType, kind, count, 0, rounds[count]})
+			}
+			all = append(all, scenario{fsType, kind, 4, 64, 9}, scenario{fsType, kind, 16, 64, 7}, scenario{fsType, kind, 4, 512, 5})
+		}
+	}
+	if !short {
+		return all
+	}
+	var few []scenario
+	for _, s := range all {
+		if s.dirty < 512 && (s.count < 64 || s.fsType == "ext4" && s.kind == buffered) {
+			s.rounds = s.rounds/3 + 1
+			few = append(few, s)
+		}
+	}
+	return few
+}
+
+// measureStalls goes through the scenarios.
+func measureStalls(short bool) ([]*stalls, error) {
+	agents, err := startBoth()
+	if err != nil {
+		return nil, err
+	}
+	var all []*stalls
+	for _, sc := range scenarios(short) {
+		s := &stalls{scenario: sc, pairs: pairs{unit: "ms", target: sc.target()}}
+		if err := s.measure(agents); err != nil {
+			return nil, fmt.Errorf("%s: %w", sc, err)
+		}
+		say("%-28s %8s ms %8s ms  ratio %s, calm %s ms  %s", sc, number(median(s.values[ours])),
+			number(median(s.values[theirs])), spread(s.ratios()), number(median(s.calm)), s.verdict())
+		all = append(all, s)
+	}
+	for _, a := range agents {
+		if err := a.stop(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (s scenario) target() float64 {
+	switch {
+	case s.dirty == 0:
+		return idleTarget
+	default:
+		return dirtyTarget
+	}
+}
+
+// String names the scenario.
+func (s scenario) String() string {
+	if s.dirty == 0 {
+		return fmt.Sprintf("%s ×%d idle, %s", s.fsType, s.count, s.kind)
+	}
+	return fmt.Sprintf("%s ×%d %d MiB dirty, %s", s.fsType, s.count, s.dirty, s.kind)
+}
+
+// measure does the rounds of one scenario, in an order that changes, so that
+// neither agent always comes first.
+func (s *stalls) measure(agents [both]*agent) error {
+	dirs, unmount, err := s.mount()
+	if err != nil {
+		return err
+	}
+	w, err := startWriters(s.kind, dirs)
+	if err != nil {
+		return err
+	}
+	for round := range s.rounds + 1 {
+		for turn := range agents {
+			which := (turn + round) % both
+			calm, stall, err := s.once(agents[which], w, dirs)
+			if err != nil {
+				return err
+			}
+			if round > 0 { // the first is for everybody to warm up
+				s.calm = append(s.calm, calm)
+				s.add(which, stall)
+			}
+		}
+	}
+	if err := w.stop(); err != nil {
+		return err
+	}
+	return unmount()
+}
+
+// settleTime lets what was written to the filesystems' journals come to rest.
+const settleTime = 30 * time.Millisecond
+
+// once freezes and thaws, and tells how long writers waited for it.
+func (s *stalls) once(a *agent, w *writers, dirs []string) (calm, stall float64, err error) {
+	if err := makeDirty(dirs, s.dirty); err != nil {
+		return 0, 0, err
+	}
+	if _, err := w.worst(); err != nil {
+		return 0, 0, err
+	}
+	time.Sleep(settleTime)
+	before, err := w.worst()
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := cycle(a, len(dirs)); err != nil {
+		return 0, 0, err
+	}
+	worst, err := w.worst()
+	return ms(before), ms(worst), err
+}
+
+// freezeRequest and thawRequest are made before anything is timed.
+var (
+	freezeRequest = request("guest-fsfreeze-freeze", nil)
+	thawRequest   = request("guest-fsfreeze-thaw", nil)
+)
+
+// cycle is a freeze and at once its thaw.
+func cycle(a *agent, want int) error {
+	var answers [2][]byte
+	for i, r := range [2][]byte{freezeRequest, thawRequest} {
+		line, err := a.exchange(r)
+		if err != nil {
+			return err
+		}
+		answers[i] = append(answers[i], line...) // understood when nobody waits
+	}
+	for _, line := range answers {
+		var count int
+		if err := parse(line, &count); err != nil {
+			return err
+		}
+		if count != want {
+			return fmt.Errorf("%d filesystems were frozen or thawed, not %d", count, want)
+		}
+	}
+	return nil
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// mount makes the scenario's filesystems.
+func (s scenario) mount() (dirs []string, unmount func() error, err error) {
+	for i := range s.count {
+		f := freezetest.FS{Type: s.fsType, Dir: fmt.Sprintf("/bench/%d", i), Image: fmt.Sprintf("/image-%d", i)}
+		if s.dirty > 0 {
+			f.Size = 320<<20 + 3*int64(s.dirty)<<20
+		}
+		if err := freezetest.Mount(f); err != nil {
+			return nil, nil, err
+		}
+		dirs = append(dirs, f.Dir)
+	}
+	return dirs, func() error {
+		for i, dir := range dirs {
+			if err := freezetest.Unmount(dir); err != nil {
+				return err
+			}
+			if err := os.Remove(fmt.Sprintf("/image-%d", i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// makeDirty writes to each filesystem what a freeze has to write out.
+func makeDirty(dirs []string, mib int) error {
+	if mib == 0 {
+		return nil
+	}
+	piece := make([]byte, 1<<20)
+	for _, dir := range dirs {
+		file, err := os.OpenFile(filepath.Join(dir, "bulk"), os.O_WRONLY|os.O_CREATE, 0o600)
+		if err != nil {
+			return err
+		}
+		for range mib {
+			if _, err := file.Write(piece); err != nil {
+				return err
+			}
+		}
+		if err := file.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
