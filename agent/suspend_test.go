@@ -37,7 +37,7 @@ func TestSuspendBySystemd(t *testing.T) {
 		"guest-suspend-ram":    "systemctl status systemd-suspend\nsystemctl suspend\n",
 		"guest-suspend-hybrid": "systemctl status systemd-hybrid-sleep\nsystemctl hybrid-sleep\n",
 	} {
-		require.Equal(t, `{"return": {}}`, answered(t, a, name, ""))
+		require.JSONEq(t, `{"return": {}}`, answered(t, a, name, ""))
 		require.Equal(t, want, told())
 		require.NoError(t, os.Remove(filepath.Join(string(a.root), "called")))
 		require.True(t, a.byName[name].is(silent))
@@ -49,12 +49,12 @@ func TestSuspendByPMUtils(t *testing.T) {
 	a, told := suspenders(t, "freeze mem disk\n", map[string]string{
 		"systemctl": "exit 4", "pm-is-supported": "", "pm-suspend": "", "pm-hibernate": "exit 1",
 	})
-	require.Equal(t, `{"return": {}}`, answered(t, a, "guest-suspend-ram", ""))
+	require.JSONEq(t, `{"return": {}}`, answered(t, a, "guest-suspend-ram", ""))
 	require.Equal(t, "systemctl status systemd-suspend\npm-is-supported --suspend\npm-suspend \n", told())
 	require.Equal(t, "freeze mem disk\n", state(t, a))
 
 	// One that fails leaves it to the next: the kernel.
-	require.Equal(t, `{"return": {}}`, answered(t, a, "guest-suspend-disk", ""))
+	require.JSONEq(t, `{"return": {}}`, answered(t, a, "guest-suspend-disk", ""))
 	require.Equal(t, "diskze mem disk\n", state(t, a), "written without truncation")
 }
 

@@ -143,7 +143,7 @@ func passwordFiles(t *testing.T) map[string]string {
 	files[modules[0]] = modules[0]
 	libraries, err := exec.Command("ldd", modules[0]).Output()
 	require.NoError(t, err)
-	for _, word := range strings.Fields(string(libraries)) {
+	for word := range strings.FieldsSeq(string(libraries)) {
 		if strings.HasPrefix(word, "/") {
 			files[word], err = filepath.EvalSymlinks(word)
 			require.NoError(t, err)
@@ -219,7 +219,7 @@ func testSuspend(t *testing.T, v *vm.VM) {
 	require.Contains(t, failed.Desc, "the requested suspend mode is not supported by the guest")
 }
 
-func testShutdown(t *testing.T, v *vm.VM) {
+func testShutdown(_ *testing.T, v *vm.VM) {
 	v.Sh("mkdir -p /sbin; printf '#!/bin/sh\nexec busybox poweroff -f\n' >/sbin/poweroff; chmod +x /sbin/poweroff")
 	v.StartAgent()
 	agent := v.Agent()
