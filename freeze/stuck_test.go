@@ -1,0 +1,122 @@
+package freeze_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"qemu-ga/freeze"
+	"qemu-ga/freeze/freezetest"
+)
+
+// hungDisk makes a filesystem whose disk can hang, with something to sync.
+func hungDisk(t *testing.T, dir string) *freezetest.Disk {
+	t.Helper()
+	freezetest.Need(t)
+	disk, err := freezetest.MountOnDisk(freezetest.FS{Type: "ext4", Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, disk.Resume())
+		require.True(t, freezetest.Writable(dir, soon))
+		require.NoError(t, freezetest.Unmount(dir))
+		require.NoError(t, disk.Close())
+	})
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "dirty"), make([]byte, 1<<20), 0o600))
+	return disk
+}
+
+// A host that tries again and again does not fill the memory with freezers
+// that wait for a hung disk.
+func TestHungSyncsAreBounded(t *testing.T) {
+	disk := hungDisk(t, "/mnt/hung")
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	e := engine(t, freeze.Config{StallTimeout: 100 * time.Millisecond})
+	require.NoError(t, disk.Hang())
+	for range 4 {
+		_, err := e.Freeze(t.Context(), freeze.Request{})
+		require.ErrorContains(t, err, "cannot freeze /mnt/hung")
+		require.ErrorContains(t, err, "nothing was frozen")
+		require.True(t, freezetest.Writable(dir, soon))
+	}
+	_, err := e.Freeze(t.Context(), freeze.Request{})
+	require.ErrorContains(t, err, "the syncs of 4 earlier freezes have not come back")
+	require.NoError(t, disk.Resume())
+	require.Eventually(t, func() bool { n, err := e.Freeze(t.Context(), freeze.Request{}); return err == nil && n == 2 },
+		soon, time.Millisecond)
+	_, err = e.Thaw(t.Context())
+	require.NoError(t, err)
+}
+
+// What is stuck stays written down, and no more, until it has come back.
+func TestStuckIsRemembered(t *testing.T) {
+	disk := hungDisk(t, "/mnt/hung")
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	state := t.TempDir()
+	e := engine(t, freeze.Config{StateDir: state, WindowTimeout: 300 * time.Millisecond, NoPresync: true})
+	require.NoError(t, disk.Hang())
+	_, err := e.Freeze(t.Context(), freeze.Request{})
+	require.ErrorContains(t, err, "cannot freeze /mnt/hung within 300ms")
+	require.True(t, freezetest.Writable(dir, soon))
+	require.Equal(t, freeze.OutcomeStuck, outcomes(e.Report())["/mnt/hung"])
+	require.Equal(t, freeze.Thawed, e.State())
+	file := filepath.Join(state, "qga.state.isfrozen")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "/mnt/hung")
+	require.NotContains(t, string(text), dir)
+	require.NoError(t, disk.Resume())
+	require.Eventually(t, func() bool { _, err := os.Stat(file); return err != nil }, soon, time.Millisecond)
+	require.Eventually(t, func() bool { return outcomes(e.Report())["/mnt/hung"] == freeze.OutcomeThawed }, soon, time.Millisecond,
+		"the report keeps up")
+}
+
+// As long as an earlier agent's freeze cannot be undone, the guest counts as
+// frozen and no other freeze begins.
+func TestRecoverLater(t *testing.T) {
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	state := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(state, "qga.state.isfrozen"), nil, 0o600))
+	require.NoError(t, freezetest.Freeze(dir))
+	root, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	require.NoError(t, err)
+	defer func() { _ = unix.Close(root) }()
+	require.NoError(t, unix.Mount("cover", dir, "tmpfs", 0, ""))
+
+	e := freeze.New(freeze.Config{StateDir: state})
+	_, err = e.Recover()
+	require.ErrorContains(t, err, "cannot thaw what an earlier agent left frozen")
+	require.Equal(t, freeze.Frozen, e.State())
+	_, err = e.Freeze(t.Context(), freeze.Request{})
+	require.ErrorContains(t, err, "cannot thaw what an earlier agent left frozen")
+	_, err = e.Thaw(t.Context())
+	require.ErrorContains(t, err, "cannot thaw what an earlier agent left frozen")
+
+	require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH))
+	_, err = e.Thaw(t.Context())
+	require.ErrorContains(t, err, "fsfreeze is limited to")
+	require.Equal(t, freeze.Thawed, e.State())
+	require.True(t, freezetest.Writable(dir, soon))
+}
+
+// An agent that died while its hook prepared the applications has frozen
+// nothing, and owes them the word to go on.
+func TestRecoverInHook(t *testing.T) {
+	freezetest.Need(t)
+	program, calls := hook(t, "true")
+	state := t.TempDir()
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	require.NoError(t, err)
+	text := `{"phase":"freezing","boot":"` + string(boot[:36]) + `","hook":"` + program + `"}`
+	file := filepath.Join(state, "qga.state.isfrozen")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	e := freeze.New(freeze.Config{StateDir: state})
+	_, err = e.Recover()
+	require.NoError(t, err)
+	requireCalls(t, calls, "thaw")
+	require.Equal(t, freeze.Thawed, e.State())
+	require.NoFileExists(t, file)
+}
