@@ -39,35 +39,45 @@ type diskSmart struct {
 	AvailableSpareThreshold int64 `json:"available-spare-threshold"`
 	// PercentageUsed is how much of the disk's life is over.
 	PercentageUsed int64 `json:"percentage-used"`
-	// DataUnitsRead counts thousands of 512-byte units.
+	// DataUnitsReadLo counts thousands of 512-byte units.
 	DataUnitsReadLo uint64 `json:"data-units-read-lo"`
+	// DataUnitsReadHi is its high half.
 	DataUnitsReadHi uint64 `json:"data-units-read-hi"`
-	// DataUnitsWritten counts the same.
+	// DataUnitsWrittenLo counts the same.
 	DataUnitsWrittenLo uint64 `json:"data-units-written-lo"`
+	// DataUnitsWrittenHi is its high half.
 	DataUnitsWrittenHi uint64 `json:"data-units-written-hi"`
-	// HostReadCommands counts reads.
+	// HostReadCommandsLo counts reads.
 	HostReadCommandsLo uint64 `json:"host-read-commands-lo"`
+	// HostReadCommandsHi is its high half.
 	HostReadCommandsHi uint64 `json:"host-read-commands-hi"`
-	// HostWriteCommands counts writes.
+	// HostWriteCommandsLo counts writes.
 	HostWriteCommandsLo uint64 `json:"host-write-commands-lo"`
+	// HostWriteCommandsHi is its high half.
 	HostWriteCommandsHi uint64 `json:"host-write-commands-hi"`
-	// ControllerBusyTime is in minutes.
+	// ControllerBusyTimeLo is in minutes.
 	ControllerBusyTimeLo uint64 `json:"controller-busy-time-lo"`
+	// ControllerBusyTimeHi is its high half.
 	ControllerBusyTimeHi uint64 `json:"controller-busy-time-hi"`
-	// PowerCycles counts how often it was switched on.
+	// PowerCyclesLo counts how often it was switched on.
 	PowerCyclesLo uint64 `json:"power-cycles-lo"`
+	// PowerCyclesHi is its high half.
 	PowerCyclesHi uint64 `json:"power-cycles-hi"`
-	// PowerOnHours is for how long it was.
+	// PowerOnHoursLo is for how long it was.
 	PowerOnHoursLo uint64 `json:"power-on-hours-lo"`
+	// PowerOnHoursHi is its high half.
 	PowerOnHoursHi uint64 `json:"power-on-hours-hi"`
-	// UnsafeShutdowns counts losses of power.
+	// UnsafeShutdownsLo counts losses of power.
 	UnsafeShutdownsLo uint64 `json:"unsafe-shutdowns-lo"`
+	// UnsafeShutdownsHi is its high half.
 	UnsafeShutdownsHi uint64 `json:"unsafe-shutdowns-hi"`
-	// MediaErrors counts data that could not be recovered.
+	// MediaErrorsLo counts data that could not be recovered.
 	MediaErrorsLo uint64 `json:"media-errors-lo"`
+	// MediaErrorsHi is its high half.
 	MediaErrorsHi uint64 `json:"media-errors-hi"`
-	// ErrorLogEntries counts entries of the disk's error log.
+	// ErrorLogEntriesLo counts entries of the disk's error log.
 	ErrorLogEntriesLo uint64 `json:"number-of-error-log-entries-lo"`
+	// ErrorLogEntriesHi is its high half.
 	ErrorLogEntriesHi uint64 `json:"number-of-error-log-entries-hi"`
 }
 
