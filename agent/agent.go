@@ -29,6 +29,11 @@ type Config struct {
 	Freeze *freeze.Engine
 	// StateDir is where the file handles' counter is kept; empty is nowhere.
 	StateDir string
+	// ExecOutput bounds what is kept of each output of a process that
+	// guest-exec starts, in bytes; 0 is 16 MiB, as in qemu-ga. A host that is
+	// libvirt refuses replies of more than 10 MiB, which 3.5 MiB of each
+	// output stay below.
+	ExecOutput int
 	// Allow, when not nil, names the only commands that are enabled.
 	Allow []string
 	// Block names commands that are disabled.
@@ -69,7 +74,7 @@ func New(cfg Config) *Agent {
 	a := &Agent{
 		version: cfg.Version, root: cfg.Root, engine: cfg.Freeze, log: cfg.Log,
 		policy: newPolicy(cfg.Allow, cfg.Block),
-		files:  newFileTable(cfg.StateDir), children: newChildTable(), clocks: clocksOf(cfg.Root),
+		files:  newFileTable(cfg.StateDir), children: newChildTable(cfg.ExecOutput), clocks: clocksOf(cfg.Root),
 		table: table(), byName: make(map[string]*Command),
 		slots: make(chan struct{}, maxRunning),
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxOutput is how much of each of a process's outputs is kept, in bytes,
-	// as in qemu-ga.
+	// maxOutput is how much of each of a process's outputs is kept unless
+	// configured, in bytes, as in qemu-ga.
 	maxOutput = 16 << 20
 	// maxHeld is how much is kept of all processes that were not asked for.
 	maxHeld = 64 << 20
@@ -25,6 +25,7 @@ const (
 type output struct {
 	pieces    [][]byte
 	size      int
+	limit     int // of size
 	truncated bool
 	held      *atomic.Int64 // what all outputs keep
 }
@@ -57,7 +58,7 @@ func (o *output) drain(r io.Reader) {
 
 // room returns where the next bytes go, nil if no more are kept.
 func (o *output) room() []byte {
-	if o.size >= maxOutput || o.held.Load() >= maxHeld {
+	if o.size >= o.limit || o.held.Load() >= maxHeld {
 		return nil
 	}
 	last := len(o.pieces) - 1
@@ -66,7 +67,7 @@ func (o *output) room() []byte {
 		if last >= 0 {
 			size = min(2*cap(o.pieces[last]), lastPiece)
 		}
-		o.pieces = append(o.pieces, make([]byte, 0, min(size, maxOutput-o.size)))
+		o.pieces = append(o.pieces, make([]byte, 0, min(size, o.limit-o.size)))
 		last++
 	}
 	p := o.pieces[last]

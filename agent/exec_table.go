@@ -31,6 +31,7 @@ type child struct {
 // childTable holds the processes until their end has been told. They belong
 // to the agent and not to a connection, and outlive both.
 type childTable struct {
+	limit int          // bytes kept of each output
 	held  atomic.Int64 // bytes of output that are kept
 	input atomic.Int64 // bytes of input that wait to be read
 
@@ -40,7 +41,14 @@ type childTable struct {
 	started uint64
 }
 
-func newChildTable() *childTable { return &childTable{byPID: map[int64]*child{}} }
+// newChildTable makes a table that keeps up to limit bytes of each output, 0
+// is maxOutput.
+func newChildTable(limit int) *childTable {
+	if limit == 0 {
+		limit = maxOutput
+	}
+	return &childTable{limit: limit, byPID: map[int64]*child{}}
+}
 
 // start starts a process and returns its number.
 func (t *childTable) start(args execArgs) (int, error) {

@@ -132,6 +132,12 @@ func TestExecTruncates(t *testing.T) {
 	require.Zero(t, a.children.held.Load())
 }
 
+func TestExecTruncatesWhereConfigured(t *testing.T) {
+	status := ended(t, New(Config{ExecOutput: 1000}), script("busybox head -c 1001 /dev/zero", captureMerged))
+	require.Len(t, status.OutData, 1000)
+	require.True(t, *status.OutTruncated)
+}
+
 func TestExecInputThatNobodyReads(t *testing.T) {
 	a := New(Config{})
 	ended(t, a, execArgs{Path: "true", InputData: with(strings.Repeat("x", 1<<20))})

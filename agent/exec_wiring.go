@@ -63,7 +63,7 @@ func (t *childTable) outlet(w *wiring, captured bool) (*output, *os.File, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	o := &output{held: &t.held}
+	o := &output{limit: t.limit, held: &t.held}
 	w.drains = append(w.drains, drain{from, o})
 	return o, to, nil
 }

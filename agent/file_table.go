@@ -142,7 +142,7 @@ func (t *fileTable) save() error {
 		return nil
 	}
 	temporary := t.state + ".new"
-	// Whoever can put a link here owns the state directory.
+	// A link in its place is not followed.
 	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC | unix.O_NOFOLLOW
 	f, err := os.OpenFile(temporary, flags, 0o644)
 	if err != nil {
