@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -180,16 +182,36 @@ func TestExecForgets(t *testing.T) {
 	require.Empty(t, t0.byPID)
 }
 
+// With EXEC_ROUNDS=10000 this takes half a minute.
 func TestExecLeavesNothing(t *testing.T) {
 	a := New(Config{})
 	ended(t, a, script(":", captureSeparated))
 	before := openFiles(t)
-	for range 200 {
+	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("EXEC_ROUNDS"), "300"))
+	require.NoError(t, err)
+	for range rounds {
 		ended(t, a, execArgs{Path: "true", InputData: with("x"), CaptureOutput: captureOutput{flag: true}})
 	}
 	require.Eventually(t, func() bool { return openFiles(t) <= before }, soon, time.Millisecond)
 	require.Empty(t, a.children.byPID)
 	require.Zero(t, a.children.running)
+	require.Eventually(t, func() bool { return zombies(t) == 0 }, soon, time.Millisecond)
+}
+
+// zombies counts children of the test that have ended and were not waited for.
+func zombies(t *testing.T) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	for _, file := range files {
+		data, _ := os.ReadFile(file) // gone meanwhile: no zombie
+		// 4711 (true) Z 4700 ...
+		_, rest, _ := strings.Cut(string(data), ") ")
+		if strings.HasPrefix(rest, fmt.Sprintf("Z %d ", os.Getpid())) {
+			n++
+		}
+	}
+	return n
 }
 
 func openFiles(t *testing.T) int {

@@ -3,6 +3,11 @@
 // by system call (its name, space on a filesystem, network interfaces) is
 // asked the same way.
 //
+// What a host may change is changed by the same files (processors, memory,
+// sleep, ssh keys) or by the guest's own programs, found on PATH below the
+// Root. The clock alone is no file: a Root that is not the system's refuses to
+// set it, so that no test sets that of the machine it runs on.
+//
 // The package knows nothing of the protocol: it returns plain Go values, and
 // the handlers in package agent give them their wire form. A new fact is a
 // public method of Root that opens a file, a private function that parses an
