@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -262,10 +263,17 @@ func (e *Engine) dropState() {
 // saveState writes the state file. Without it a freeze is less safe, and
 // still a freeze.
 func (e *Engine) saveState(s state) {
+	_ = e.openState(s).Close() // nil is no file
+}
+
+// openState is saveState for a state that is amended later.
+func (e *Engine) openState(s state) *os.File {
 	if e.cfg.StateDir == "" {
-		return
+		return nil
 	}
-	if err := s.write(e.cfg.StateDir); err != nil {
+	file, err := s.write(e.cfg.StateDir)
+	if err != nil {
 		e.cfg.Log.Warn(err.Error())
 	}
+	return file
 }

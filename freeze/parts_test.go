@@ -94,7 +94,9 @@ func TestStateFile(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, found)
 	s := state{Phase: Frozen, Boot: bootID(), By: "me", Deadline: time.Minute, Targets: []stateTarget{{Dev: number(7, 1), Point: "/a b", Lands: []int{0}}}}
-	require.NoError(t, s.write(dir))
+	file, err := s.write(dir)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
 	got, found, err := readState(dir)
 	require.NoError(t, err)
 	require.True(t, found)
@@ -107,7 +109,8 @@ func TestStateFile(t *testing.T) {
 	}
 	require.NoError(t, removeState(dir))
 	require.NoError(t, removeState(dir))
-	require.ErrorContains(t, s.write(filepath.Join(dir, "none")), "cannot write the state file")
+	_, err = s.write(filepath.Join(dir, "none"))
+	require.ErrorContains(t, err, "cannot write the state file")
 }
 
 func FuzzState(f *testing.F) {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // The pre-sync writes out what is dirty while applications run on, so that
@@ -145,8 +143,8 @@ func (s *stallWatch) check(now time.Time) error {
 			w.completed, w.since = n, now
 		}
 		if now.Sub(w.since) >= s.limit {
-			return fmt.Errorf("cannot freeze %s: its disk (%s) has completed no write for %v, so it is hung; nothing was frozen: %w",
-				w.point, w.Source, s.limit, spell(unix.ETIMEDOUT))
+			return fmt.Errorf("cannot freeze %s: its disk (%s) has completed no write for %v, so it is hung; nothing was frozen",
+				w.point, w.Source, s.limit)
 		}
 	}
 	return nil

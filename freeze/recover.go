@@ -122,6 +122,9 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 	var failed []string
 	for i, named := range s.Targets {
 		rest.lands[i] = named.Lands
+		if named.Point == "" {
+			continue // somebody else had frozen it before
+		}
 		f := byDev[named.Dev]
 		if f == nil {
 			r.Gone = append(r.Gone, named.Point)

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"qemu-ga/freeze/mountinfo"
+
+	"golang.org/x/sys/unix"
 )
 
 // session is one freeze, from its request until nothing of it is frozen. Up
@@ -29,7 +33,8 @@ type session struct {
 	gone   <-chan struct{} // closed when no thread of the freezer is left
 	rcu    *expedited
 	state  state
-	hooked bool // the hook was run with "freeze" and not with "thaw"
+	word   *os.File // the state file in the phase Frozen; nil is none
+	hooked bool     // the hook was run with "freeze" and not with "thaw"
 	quiet  bool
 	known  bool           // the freezer has said what it froze
 	lost   bool           // the freezer died or was ended
@@ -233,8 +238,28 @@ func (s *session) mark(phase State) {
 		for i, t := range s.targets {
 			s.state.Targets = append(s.state.Targets, stateTarget{Dev: t.Dev, Point: t.point, Lands: s.plan.lands[i]})
 		}
+		s.word = s.e.openState(s.state)
+		return
 	}
 	s.e.saveState(s.state)
+}
+
+// disown takes what somebody else had frozen before out of the state file: a
+// later process must not thaw it. It is not written again for less, as
+// filesystems are frozen by now.
+func (s *session) disown() {
+	others := func(r result) bool { return r.Freeze == unix.EBUSY }
+	if s.word == nil || !slices.ContainsFunc(s.results, others) {
+		return
+	}
+	amended := s.state
+	amended.Targets = slices.Clone(s.state.Targets)
+	for i, r := range s.results {
+		if others(r) {
+			amended.Targets[i] = stateTarget{} // the others' numbers stay
+		}
+	}
+	amended.amend(s.word)
 }
 
 // undo takes back what was begun, after a failure or when there was nothing

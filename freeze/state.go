@@ -1,6 +1,7 @@
 package freeze
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"qemu-ga/freeze/mountinfo"
+
+	"golang.org/x/sys/unix"
 )
 
 // stateName is qemu-ga's name for the file that says that filesystems are
@@ -100,19 +103,47 @@ func bootID() string {
 
 // write puts the state where a restarted agent finds it, whole or not at all.
 // The file is not synced: what it speaks of ends with the kernel that runs.
-func (s state) write(dir string) error {
+// It is returned open, for amend.
+func (s state) write(dir string) (*os.File, error) {
 	text, err := json.Marshal(s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	path := filepath.Join(dir, stateName)
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return fmt.Errorf("cannot write the state file: %w", err)
+	file, err := os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		_, err = file.Write(text)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("cannot write the state file: %w", err)
+	if err == nil {
+		err = os.Rename(path+".new", path)
 	}
-	return nil
+	if err != nil {
+		_ = file.Close() // nil is no file
+		return nil, fmt.Errorf("cannot write the state file: %w", err)
+	}
+	return file, nil
+}
+
+// amend writes a state with fewer targets into a file of write's while
+// filesystems are frozen: without an open, which a permission daemon might
+// never allow, and only where no disk can stop it. Elsewhere the file stays
+// as it is.
+func (s state) amend(file *os.File) {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(file.Fd()), &st) != nil || st.Type != unix.TMPFS_MAGIC && st.Type != unix.RAMFS_MAGIC {
+		return
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return
+	}
+	text, err := json.Marshal(s)
+	if err != nil || int64(len(text)) > info.Size() {
+		return
+	}
+	// Blanks instead of a new length, so that it is never half of a state.
+	text = append(text, bytes.Repeat([]byte{' '}, int(info.Size())-len(text))...)
+	_, _ = file.WriteAt(text, 0)
 }
 
 // removeState forgets the freeze.

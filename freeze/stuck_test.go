@@ -74,6 +74,28 @@ func TestStuckIsRemembered(t *testing.T) {
 		"the report keeps up")
 }
 
+// What somebody else had frozen is none of the next agent's business.
+func TestRecoverLeavesOthers(t *testing.T) {
+	theirs := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/b"})
+	require.NoError(t, freezetest.Freeze(theirs))
+	state := t.TempDir()
+	cmd := startAgent(t, state)
+	pids := freezers(t, cmd.Process.Pid)
+	require.NoError(t, cmd.Process.Signal(unix.SIGSTOP))
+	require.NoError(t, unix.Kill(pids[0], unix.SIGKILL))
+	require.NoError(t, cmd.Process.Kill())
+
+	next := freeze.New(freeze.Config{StateDir: state})
+	r, err := next.Recover()
+	require.NoError(t, err)
+	require.Equal(t, []string{dir}, r.Thawed)
+	require.True(t, freezetest.Writable(dir, soon))
+	require.False(t, freezetest.Writable(theirs, blocked))
+	require.NoError(t, freezetest.Thaw(theirs))
+	require.True(t, freezetest.Writable(theirs, soon))
+}
+
 // As long as an earlier agent's freeze cannot be undone, the guest counts as
 // frozen and no other freeze begins.
 func TestRecoverLater(t *testing.T) {

@@ -29,6 +29,7 @@ func (s *session) await(ctx context.Context) error {
 			case e.Is == isFrozen && stop != nil:
 				s.known = true
 				s.update(func() { s.results, s.times.Window = e.Results, int64(e.Window) })
+				s.disown()
 				return nil
 			case e.Is == isFailed:
 				failed = s.failure(e)
@@ -167,6 +168,7 @@ func (s *session) release() {
 		s.quiet = false
 		s.e.cfg.Quiet(false)
 	}
+	_ = s.word.Close() // nil is no file
 	var stuck []stateTarget
 	for i, r := range s.results {
 		if r.Pending {
