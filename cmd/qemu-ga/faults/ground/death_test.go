@@ -1,8 +1,10 @@
 package ground_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -184,12 +186,30 @@ func limited(what string) string {
 func (s *scene) killAll() {
 	s.Helper()
 	pids := append(freezers(s.T), s.agent.cmd.Process.Pid)
-	for _, signal := range []syscall.Signal{unix.SIGSTOP, unix.SIGKILL} {
-		for _, pid := range pids {
-			require.NoError(s, unix.Kill(pid, signal))
-		}
+	for _, pid := range pids {
+		require.NoError(s, unix.Kill(pid, unix.SIGSTOP))
+	}
+	for _, pid := range pids {
+		require.Eventually(s, func() bool { return standsStill(pid) }, soon, probePause)
+	}
+	for _, pid := range pids {
+		require.NoError(s, unix.Kill(pid, unix.SIGKILL))
 	}
 	require.True(s, s.agent.ended(soon))
+}
+
+// standsStill tells whether no thread of a process runs any more.
+func standsStill(pid int) bool {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, file := range files {
+		// 42 (name) T 1 …
+		text, _ := os.ReadFile(file)
+		_, state, _ := strings.Cut(string(text), ") ")
+		if strings.HasPrefix(state, "R") || strings.HasPrefix(state, "S") {
+			return false
+		}
+	}
+	return true
 }
 
 // stopWith tells the agent to stop while frozen. One that does not is killed,

@@ -31,6 +31,24 @@ var othersFaults = []fault{
 		told: "freeze: 1; thaw: 1; the other's freeze holds",
 	},
 	{
+		name: "frozen by others, then everything killed", did: "the same, SIGKILL to all processes while frozen; restart", limit: watchTime,
+		omit: "thaws what others froze, as above",
+		do: func(s *scene) string {
+			require.NoError(s, freezetest.Freeze("/mnt/a"))
+			require.Equal(s, "1", s.host.ask(doFreeze))
+			s.stopped()
+			s.killAll()
+			s.agent.start()
+			s.host = dial(s.T, s.agent.socket)
+			answer := join(s.status()+s.ask("thaw", doThaw), "the other's freeze holds")
+			require.False(s, freezetest.Writable("/mnt/a", blocked))
+			require.NoError(s, freezetest.Thaw("/mnt/a"))
+			s.forget("/mnt/a")
+			return answer
+		},
+		told: limited("the life of the agent, which was restarted"),
+	},
+	{
 		name: "thawed by others", did: "somebody else thaws one of two; then thaw", limit: watchTime,
 		do: func(s *scene) string {
 			s.freeze()

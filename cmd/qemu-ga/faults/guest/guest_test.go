@@ -83,13 +83,17 @@ var guestFaults = []fault{
 		told: limited("the life of the agent, which was restarted"),
 	},
 	{
-		name: "host vanishes from its port", did: "virtio-serial: the host's side is closed right after the request to freeze",
-		limit: 3 * time.Second,
+		name: "host vanishes from its port", did: "virtio-serial: the host's side is closed while the freeze is at its hook",
+		both: []string{"-F/hook"}, limit: 3 * time.Second,
 		do: func(s *scene) string {
+			s.v.Sh(`printf '#!/bin/sh\necho $1 >>/tmp/calls\n[ $1 = thaw ] || sleep 2\n' >/hook; chmod 755 /hook`)
 			s.host.Send("guest-fsfreeze-freeze", nil)
+			s.called("freeze")
 			s.host.Close()
 			if s.reference {
 				s.stopped()
+			} else {
+				s.called("thaw")
 			}
 			s.settle(watchTime)
 			s.host = s.v.Agent()
@@ -135,6 +139,14 @@ var memoryFaults = []fault{
 		},
 		told: limited("the life of the agent, which was restarted"),
 	},
+}
+
+// called waits until the hook has been called so.
+func (s *scene) called(argument string) {
+	s.Helper()
+	s.v.Until(settle, "the hook's "+argument, func() bool {
+		return s.v.Try(settle, "grep", "-q", argument, "/tmp/calls").Status == 0
+	})
 }
 
 // pause stops the guest for longer than the deadline.

@@ -19,8 +19,8 @@ import (
 type fault struct {
 	// name and did are the table's first columns.
 	name, did string
-	// options are those of our agent.
-	options []string
+	// options are those of our agent, both those of either.
+	options, both []string
 	// do does it, and returns what the host was told.
 	do func(*scene) string
 	// limit is how long our agent may leave a filesystem frozen, told what it
@@ -56,9 +56,9 @@ type scene struct {
 
 // play does a fault to the agent of a guest.
 func play(t *testing.T, v *vm.VM, f fault, reference bool) (o faults.Outcome) {
-	s := &scene{T: t, v: v.In(t), reference: reference}
+	s := &scene{T: t, v: v.In(t), reference: reference, options: f.both}
 	if !reference {
-		s.options = f.options
+		s.options = append(append([]string{}, f.both...), f.options...)
 	}
 	t.Cleanup(s.clear)
 	s.start()
