@@ -53,6 +53,7 @@ type item struct {
 type run struct {
 	command *Command
 	cancel  context.CancelFunc
+	begun   time.Time
 	giveUp  chan struct{} // closed when its client no longer waits
 	hurry   sync.Once     // begins the time that it still has
 }
@@ -127,19 +128,20 @@ func (s *session) count(name string, by int) {
 	} else {
 		s.syncs += by
 	}
-	s.press(0)
+	s.press()
 }
 
 // press has the requests that wait act on the command being served: a thaw
 // ends a freeze, and a sync means that the client has given up on whatever it
-// is. It is called with mu held.
-func (s *session) press(patience time.Duration) {
+// is. Either leaves it the time that a quick command needs, as both may have
+// come in one piece with it. press is called with mu held.
+func (s *session) press() {
 	r := s.running
 	if r == nil {
 		return
 	}
 	if s.thaws > 0 && r.command.is(freezes) {
-		time.AfterFunc(patience, r.cancel)
+		time.AfterFunc(time.Until(r.begun.Add(grace)), r.cancel)
 	}
 	if s.syncs > 0 {
 		r.hurry.Do(func() { time.AfterFunc(grace, func() { close(r.giveUp) }) })
@@ -180,7 +182,7 @@ func (s *session) run(parent context.Context, c *Command, req qapi.Request) (ret
 		return nil, errTooMany, true
 	}
 	ctx, cancel := context.WithCancel(parent)
-	r := &run{command: c, cancel: cancel, giveUp: make(chan struct{})}
+	r := &run{command: c, cancel: cancel, begun: time.Now(), giveUp: make(chan struct{})}
 	type result struct {
 		ret any
 		err error
@@ -214,7 +216,7 @@ func (s *session) setRunning(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = r
-	s.press(grace) // for what came in one piece with it
+	s.press()
 }
 
 // answer replies to a request. If the answer to a freeze cannot be delivered,

@@ -76,7 +76,7 @@ var channelFaults = []fault{
 		do: func(s *scene) string {
 			s.host.send(doFreeze)
 			s.hooked("freeze")
-			answer := "freeze: " + s.askIn("", doThaw, time.Second)
+			answer := "freeze: " + s.askIn("", doThaw, 2*time.Second)
 			return join(answer, "thaw: "+s.host.reply(time.Second), s.paired())
 		},
 		told: "freeze: error: cannot freeze: the request was given up; thaw: 0; hook: freeze thaw",
