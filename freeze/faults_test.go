@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -112,9 +113,10 @@ func TestFreezerDies(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"killed": unix.SIGKILL, "told to stop": unix.SIGTERM} {
 		t.Run(name, func(t *testing.T) {
 			e, dirs := frozenPair(t, freeze.Config{})
+			// Earlier ones need a second to end under the race detector.
 			pids := freezers(t, os.Getpid())
-			require.Len(t, pids, 1)
-			require.NoError(t, unix.Kill(pids[0], signal))
+			require.NotEmpty(t, pids)
+			require.NoError(t, unix.Kill(slices.Max(pids), signal))
 			requireExpired(t, e, dirs, "the life of the freezer process")
 		})
 	}
