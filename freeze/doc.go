@@ -24,7 +24,8 @@
 //     to each other wire.go);
 //   - hold: until a thaw is asked for, the deadline, or the freezer's or the
 //     agent's death (hold.go, thaw.go, order.go);
-//   - and what a later process does when both died (state.go, recover.go).
+//   - and what a later process does when both died (state.go, recover.go,
+//     process.go).
 //
 // # What holds
 //
