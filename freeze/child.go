@@ -29,6 +29,9 @@ type child struct {
 // startTime bounds how long a freezer may take until its threads are ready.
 const startTime = 10 * time.Second
 
+// spareProcs are for what a freezer does besides its targets' system calls.
+const spareProcs = 4
+
 // startChild starts a freezer that holds the targets' descriptors. program is
 // the file to run; its main calls Init.
 func startChild(program string, targets []target) (*child, error) {
@@ -44,7 +47,8 @@ func startChild(program string, targets []target) (*child, error) {
 		Path: program,
 		Args: []string{freezerName, strconv.Itoa(len(targets))},
 		// It lives for minutes at most and must not pause for collection.
-		Env:        []string{"GOGC=off", "GOTRACEBACK=single"},
+		// Each thread has a processor of Go's: none waits for another's.
+		Env:        []string{"GOGC=off", "GOTRACEBACK=single", "GOMAXPROCS=" + strconv.Itoa(len(targets)+spareProcs)},
 		Dir:        "/",
 		Stderr:     c.stderr,
 		ExtraFiles: []*os.File{theirs},

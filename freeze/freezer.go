@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/signal"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -38,7 +37,12 @@ func Init() {
 	}
 	protect()
 	_ = unix.SetNonblock(ordersFD, true) // so that a write can be given up
-	newFreezer(os.NewFile(ordersFD, "orders"), firstTarget, count).run()
+	f, err := newFreezer(os.NewFile(ordersFD, "orders"), firstTarget, count)
+	if err != nil {
+		_, _ = os.Stderr.WriteString(err.Error())
+		os.Exit(1)
+	}
+	f.run()
 	os.Exit(0)
 }
 
@@ -55,8 +59,7 @@ func protect() {
 // in threads of their own, started and parked before the first of them.
 type freezer struct {
 	conn    *os.File
-	fds     []int
-	workers []chan operation
+	workers []*worker
 	answers chan answer
 	orders  chan order
 	signals chan os.Signal
@@ -86,26 +89,6 @@ const (
 	thawed
 )
 
-// operation is a system call that a target's thread makes.
-type operation struct {
-	kind string // doSync, doFreeze or doThaw
-	call func(fd int) error
-}
-
-var (
-	syncing    = operation{doSync, unix.Syncfs}
-	freezingOp = operation{doFreeze, fifreeze}
-	thawingOp  = operation{doThaw, fithaw}
-)
-
-// answer is a system call's return.
-type answer struct {
-	target int
-	kind   string
-	errno  unix.Errno
-	took   time.Duration
-}
-
 const (
 	// patience is how long the agent and its freezer wait for each other in
 	// what takes no time.
@@ -117,30 +100,16 @@ const (
 	thawPatience = 3 * time.Second
 )
 
-func newFreezer(conn *os.File, first, count int) *freezer {
+func newFreezer(conn *os.File, first, count int) (*freezer, error) {
 	f := &freezer{
 		conn: conn, answers: make(chan answer, 2*count), orders: make(chan order),
 		signals: make(chan os.Signal, 1), results: make([]result, count), rcu: newExpedited(),
 	}
-	started := make(chan bool)
-	for i := range count {
-		f.fds = append(f.fds, first+i)
-		work := make(chan operation, 1)
-		f.workers = append(f.workers, work)
-		go func() {
-			runtime.LockOSThread()
-			started <- true
-			for op := range work {
-				begun := time.Now()
-				errno := errnoOf(op.call(first + i))
-				f.answers <- answer{i, op.kind, errno, time.Since(begun)}
-			}
-		}()
+	var err error
+	if f.workers, err = startWorkers(first, count, f.answers); err != nil {
+		return nil, err
 	}
-	for range count {
-		<-started
-	}
-	return f
+	return f, nil
 }
 
 // run serves the agent until nothing is frozen any more.
@@ -185,7 +154,7 @@ func (f *freezer) run() {
 func (f *freezer) obey(o order) {
 	switch {
 	case o.Do == doSync && f.phase == idle && o.Target < len(f.workers):
-		f.workers[o.Target] <- syncing
+		f.workers[o.Target].do(syncing)
 	case o.Do == doFreeze && f.phase == idle && len(o.Lands) == len(f.workers):
 		f.freeze(o)
 	case o.Do == doThaw:
@@ -216,7 +185,7 @@ func (f *freezer) beginLevel() {
 	for _, i := range f.order.Levels[f.level] {
 		f.results[i].Pending = true
 		f.waiting++
-		f.workers[i] <- freezingOp
+		f.workers[i].do(freezingOp)
 	}
 }
 
@@ -275,7 +244,7 @@ func (f *freezer) giveUp(why string) {
 	f.thawAt, f.slow = time.Now(), time.After(thawPatience)
 	f.thaw = newThawing(lands, left, func(i int) {
 		f.results[i].Pending = true
-		f.workers[i] <- thawingOp
+		f.workers[i].do(thawingOp)
 	})
 	f.thaw.next(f.ready)
 	if early {

@@ -1,0 +1,93 @@
+package freeze
+
+import (
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// worker is a thread that makes the system calls on one target, so that one
+// that hangs hangs alone. It waits in the kernel and not in Go's scheduler:
+// woken there, it needs no other thread's help to get to its FIFREEZE, and
+// the threads of a level do not queue for the few processors that Go gives a
+// program.
+type worker struct {
+	fd   int
+	wake int // an eventfd that counts the operations in work
+	work chan operation
+}
+
+// operation is a system call that a target's thread makes.
+type operation struct {
+	kind string // doSync, doFreeze or doThaw
+	call func(fd int) error
+}
+
+var (
+	syncing    = operation{doSync, unix.Syncfs}
+	freezingOp = operation{doFreeze, fifreeze}
+	thawingOp  = operation{doThaw, fithaw}
+)
+
+// answer is a system call's return.
+type answer struct {
+	target int
+	kind   string
+	errno  unix.Errno
+	took   time.Duration
+}
+
+// startWorkers starts the threads for count targets, whose descriptors are
+// numbered from first on, and waits until all of them run.
+func startWorkers(first, count int, answers chan<- answer) ([]*worker, error) {
+	workers := make([]*worker, count)
+	started := make(chan bool)
+	for i := range workers {
+		wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_SEMAPHORE)
+		if err != nil {
+			return nil, fmt.Errorf("cannot make a thread's eventfd: %w", err)
+		}
+		workers[i] = &worker{fd: first + i, wake: wake, work: make(chan operation, 2)}
+		go workers[i].run(i, started, answers)
+	}
+	for range workers {
+		<-started
+	}
+	return workers, nil
+}
+
+func (w *worker) run(i int, started chan<- bool, answers chan<- answer) {
+	runtime.LockOSThread()
+	hasten()
+	started <- true
+	var count [8]byte
+	for {
+		if _, err := unix.Read(w.wake, count[:]); err != nil {
+			continue // a signal
+		}
+		op := <-w.work
+		begun := time.Now()
+		errno := errnoOf(op.call(w.fd))
+		answers <- answer{i, op.kind, errno, time.Since(begun)}
+	}
+}
+
+// do has the thread make a system call.
+func (w *worker) do(op operation) {
+	w.work <- op
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	_, _ = unix.Write(w.wake, one[:]) // it fails at 2^64 operations
+}
+
+// hasten lets the thread run before ordinary programs: a busy guest would
+// make its own writers wait for the one thread that ends their wait. It needs
+// a privilege that a freezer has wherever freezing works.
+func hasten() {
+	_ = unix.SchedSetAttr(0, &unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
+	}, 0)
+}
