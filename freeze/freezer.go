@@ -164,6 +164,9 @@ func (f *freezer) obey(o order) {
 
 // freeze opens the window.
 func (f *freezer) freeze(o order) {
+	for _, w := range f.workers {
+		w.hasten()
+	}
 	f.order, f.phase = o, freezing
 	f.window, f.deadline = time.After(o.Window), time.After(o.Deadline)
 	if o.Expedite {

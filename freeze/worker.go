@@ -16,6 +16,7 @@ import (
 // program.
 type worker struct {
 	fd   int
+	tid  int
 	wake int // an eventfd that counts the operations in work
 	work chan operation
 }
@@ -61,7 +62,7 @@ func startWorkers(first, count int, answers chan<- answer) ([]*worker, error) {
 
 func (w *worker) run(i int, started chan<- bool, answers chan<- answer) {
 	runtime.LockOSThread()
-	hasten()
+	w.tid = unix.Gettid()
 	started <- true
 	var count [8]byte
 	for {
@@ -83,11 +84,13 @@ func (w *worker) do(op operation) {
 	_, _ = unix.Write(w.wake, one[:]) // it fails at 2^64 operations
 }
 
-// hasten lets the thread run before ordinary programs: a busy guest would
-// make its own writers wait for the one thread that ends their wait. It needs
-// a privilege that a freezer has wherever freezing works.
-func hasten() {
-	_ = unix.SchedSetAttr(0, &unix.SchedAttr{
+// hasten lets the thread run before ordinary programs from here on: a busy
+// guest would make its own writers wait for the one thread that ends their
+// wait. It is for the window and not for the sync before it, which may have
+// much to do and no hurry. It needs a privilege that a freezer has wherever
+// freezing works.
+func (w *worker) hasten() {
+	_ = unix.SchedSetAttr(w.tid, &unix.SchedAttr{
 		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
 	}, 0)
 }

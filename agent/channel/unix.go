@@ -18,6 +18,8 @@ const (
 	maxSocketPath = 107
 	// probeTimeout bounds the attempt to find somebody listening already.
 	probeTimeout = time.Second
+	// probePeriod is how long between two attempts.
+	probePeriod = 50 * time.Millisecond
 )
 
 // listenUnix listens on a unix socket with mode 0777 less the umask. What is
@@ -61,7 +63,7 @@ func clearSocketPath(ctx context.Context, path string) error {
 	case st.IsDir():
 		return fmt.Errorf("Failed to unlink socket %s: Is a directory: choose another path with --path", path) //nolint:staticcheck // qemu-ga's words
 	case st.Mode().Type() == fs.ModeSocket:
-		if err := probe(ctx, path); !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
+		if !abandoned(ctx, path) {
 			return fmt.Errorf("cannot listen on %s: another program listens there: stop it, or choose another path with --path", path)
 		}
 	}
@@ -69,6 +71,21 @@ func clearSocketPath(ctx context.Context, path string) error {
 		return fmt.Errorf("Failed to unlink socket %s: %w: remove it, or choose another path with --path", path, errnoOf(err)) //nolint:staticcheck // qemu-ga's words
 	}
 	return nil
+}
+
+// abandoned tells whether nobody listens on the socket at path. It looks for a
+// while: a program that was killed between fork and exec keeps the socket a
+// moment longer than its parent.
+func abandoned(ctx context.Context, path string) bool {
+	for end := time.Now().Add(probeTimeout); ; {
+		err := probe(ctx, path)
+		if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+		if time.Now().After(end) || sleep(ctx, probePeriod) != nil {
+			return false
+		}
+	}
 }
 
 // probe connects to a socket and hangs up. The kernel refuses with
