@@ -27,7 +27,7 @@ func describeMachine() machine {
 	}
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		m.memory = (uint64(info.Totalram)*uint64(info.Unit) + 1<<29) >> 30
+		m.memory = (info.Totalram*uint64(info.Unit) + 1<<29) >> 30
 	}
 	return m
 }

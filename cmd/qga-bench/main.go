@@ -1,7 +1,7 @@
 // Command qga-bench measures this agent and the real qemu-ga side by side, in
 // one run and alternating, on loop filesystems in a freezing ground.
 //
-//	qga-bench [-short] [-only PART] AGENT REFERENCE RESULTS
+//	qga-bench [-short] [-only PART] [-match TEXT] AGENT REFERENCE RESULTS
 //
 // AGENT is this agent's program, REFERENCE the directory of the real one that
 // .ci/setup makes, RESULTS the directory that results.md and stalls.svg are
@@ -32,6 +32,7 @@ const (
 type options struct {
 	short bool
 	only  string
+	match string
 	args  []string
 }
 
@@ -45,9 +46,10 @@ func main() {
 	var o options
 	flag.BoolVar(&o.short, "short", false, "fewer rounds and filesystems: two minutes")
 	flag.StringVar(&o.only, "only", "", "measure one part: stalls, commands, memory or nested")
+	flag.StringVar(&o.match, "match", "", "measure the stalls of the scenarios whose name has this text")
 	flag.Parse()
 	if o.args = flag.Args(); len(o.args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: qga-bench [-short] [-only PART] AGENT REFERENCE RESULTS (make bench does it all)")
+		fmt.Fprintln(os.Stderr, "usage: qga-bench [-short] [-only PART] [-match TEXT] AGENT REFERENCE RESULTS (make bench does it all)")
 		os.Exit(2)
 	}
 	if missing := freezetest.Missing(); missing != "" {

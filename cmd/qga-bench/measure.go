@@ -10,6 +10,7 @@ type results struct {
 	machine machine
 	stalls  []*stalls
 	tables  []table
+	nested  string // what came of the nested filesystems
 }
 
 // table is a group of measurements under one heading.
@@ -38,16 +39,20 @@ func measure(o options) error {
 	}
 	if wanted(o, "stalls") {
 		var err error
-		if r.stalls, err = measureStalls(o.short); err != nil {
+		if r.stalls, err = measureStalls(o.short, o.match); err != nil {
 			return err
 		}
 	}
 	if wanted(o, "nested") {
-		if err := measureNested(o.short); err != nil {
+		var err error
+		if r.nested, err = measureNested(o.short); err != nil {
 			return err
 		}
 	}
 	r.machine.finish()
+	if o.only != "" {
+		return nil // a part is no result
+	}
 	for name, text := range map[string]string{tableName: r.markdown(), chartName: chart(r.stalls)} {
 		if err := os.WriteFile("/"+name, []byte(text), 0o600); err != nil {
 			return err
