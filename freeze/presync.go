@@ -3,6 +3,7 @@ package freeze
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -24,7 +25,7 @@ var errStopped = fmt.Errorf("cannot freeze: the request was given up")
 // limit is hung, and the freeze must not begin. Errors of syncfs are left to
 // FIFREEZE, which meets them again.
 func preSync(ctx context.Context, c *child, targets []target, sys string, limit time.Duration) (passes int, err error) {
-	groups := byDisk(targets)
+	groups := gather(byDisk(targets), max(1, runtime.NumCPU()/2))
 	for passes < maxPasses {
 		begun := time.Now()
 		if err := syncPass(ctx, c, targets, groups, sys, limit); err != nil {
@@ -58,6 +59,17 @@ func byDisk(targets []target) [][]int {
 		groups = append(groups, mine)
 	}
 	return groups
+}
+
+// gather makes at most limit groups of many. Writing out takes processors and
+// memory bandwidth, too: what all disks write at once makes the writers of
+// each wait for all, and those of a disk that is written alone for one.
+func gather(groups [][]int, limit int) [][]int {
+	few := make([][]int, min(limit, len(groups)))
+	for i, group := range groups {
+		few[i%limit] = append(few[i%limit], group...)
+	}
+	return few
 }
 
 func eachAlone(count int) [][]int {

@@ -35,7 +35,7 @@ func measureFootprint(short bool) (table, error) {
 		rows[p.name] = p
 		t.rows = append(t.rows, p)
 	}
-	times := 3
+	times := 2
 	if short {
 		times = 1
 	}

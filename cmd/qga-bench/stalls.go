@@ -48,11 +48,11 @@ func scenarios(short bool) []scenario {
 			if short && (kind == fsyncing && fsType != "ext4") {
 				continue
 			}
-			rounds := map[int]int{1: 15, 4: 11, 16: 7, 64: 5}
+			rounds := map[int]int{1: 15, 4: 9, 16: 5, 64: 3}
 			for _, count := range []int{1, 4, 16, 64} {
 				all = append(all, scenario{fsType, kind, count, 0, rounds[count]})
 			}
-			all = append(all, scenario{fsType, kind, 4, 64, 7}, scenario{fsType, kind, 16, 64, 5}, scenario{fsType, kind, 4, 512, 3})
+			all = append(all, scenario{fsType, kind, 4, 64, 5}, scenario{fsType, kind, 16, 64, 3}, scenario{fsType, kind, 4, 512, 3})
 		}
 	}
 	if !short {
