@@ -99,6 +99,7 @@ func (a *Agent) Serve(ctx context.Context, l channel.Listener) error {
 	defer a.sessions.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	a.idle.touch() // the start leaves memory to give back, too
 	for {
 		conn, err := l.Accept(ctx)
 		switch {

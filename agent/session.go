@@ -74,6 +74,7 @@ func (a *Agent) serveConn(ctx context.Context, conn channel.Conn) {
 	defer stop()
 	defer func() { _ = conn.Close() }()
 	a.log.Debug("a host is connected", "peer", conn.Peer())
+	a.idle.touch()
 	s := &session{agent: a, conn: conn, out: &patient{conn: conn}, queue: make(chan item, readAhead)}
 	s.enc = qapi.NewEncoder(s.out)
 	go s.read(ctx)
