@@ -18,8 +18,10 @@ const (
 	maxSocketPath = 107
 	// probeTimeout bounds the attempt to find somebody listening already.
 	probeTimeout = time.Second
-	// probePeriod is how long between two attempts.
-	probePeriod = 50 * time.Millisecond
+	// lastGasp is how long a socket may outlive the program it belonged to,
+	// probePeriod how long between two looks.
+	lastGasp    = 200 * time.Millisecond
+	probePeriod = 20 * time.Millisecond
 )
 
 // listenUnix listens on a unix socket with mode 0777 less the umask. What is
@@ -77,7 +79,7 @@ func clearSocketPath(ctx context.Context, path string) error {
 // while: a program that was killed between fork and exec keeps the socket a
 // moment longer than its parent.
 func abandoned(ctx context.Context, path string) bool {
-	for end := time.Now().Add(probeTimeout); ; {
+	for end := time.Now().Add(lastGasp); ; {
 		err := probe(ctx, path)
 		if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
 			return true

@@ -115,6 +115,7 @@ var guestFaults = []fault{
 			s.job("snapshot-load", nodes)
 			s.host.Close()
 			s.host = s.v.Agent()
+			s.stopped() // as it was, whatever the guest was about to tell then
 			s.settle(deadlineLimit)
 			s.host.Sync(settle)
 			return first + "; set back; " + s.news()
