@@ -10,6 +10,7 @@ type results struct {
 	machine machine
 	stalls  []*stalls
 	tables  []table
+	short   bool   // few rounds
 	nested  string // what came of the nested filesystems
 }
 
@@ -22,20 +23,21 @@ type table struct {
 
 // measure is the benchmark, inside the ground.
 func measure(o options) error {
-	r := results{machine: describeMachine()}
-	if wanted(o, "commands") {
-		tables, err := measureCommands(o.short)
-		if err != nil {
-			return err
-		}
-		r.tables = append(r.tables, tables...)
-	}
+	r := results{machine: describeMachine(), short: o.short}
+	// The memory comes first: the interfaces that the commands need stay.
 	if wanted(o, "memory") {
 		t, err := measureFootprint(o.short)
 		if err != nil {
 			return err
 		}
 		r.tables = append(r.tables, t)
+	}
+	if wanted(o, "commands") {
+		tables, err := measureCommands(o.short)
+		if err != nil {
+			return err
+		}
+		r.tables = append(r.tables, tables...)
 	}
 	if wanted(o, "stalls") {
 		var err error

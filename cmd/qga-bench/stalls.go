@@ -48,11 +48,11 @@ func scenarios(short bool) []scenario {
 			if short && (kind == fsyncing && fsType != "ext4") {
 				continue
 			}
-			rounds := map[int]int{1: 15, 4: 9, 16: 5, 64: 3}
+			rounds := map[int]int{1: 21, 4: 15, 16: 9, 64: 5}
 			for _, count := range []int{1, 4, 16, 64} {
 				all = append(all, scenario{fsType, kind, count, 0, rounds[count]})
 			}
-			all = append(all, scenario{fsType, kind, 4, 64, 5}, scenario{fsType, kind, 16, 64, 3}, scenario{fsType, kind, 4, 512, 3})
+			all = append(all, scenario{fsType, kind, 4, 64, 7}, scenario{fsType, kind, 16, 64, 3}, scenario{fsType, kind, 4, 512, 3})
 		}
 	}
 	if !short {
@@ -60,7 +60,7 @@ func scenarios(short bool) []scenario {
 	}
 	var few []scenario
 	for _, s := range all {
-		if s.dirty < 512 && (s.count < 64 || s.fsType == "ext4" && s.kind == buffered) {
+		if (s.dirty < 512 || s.fsType == "ext4") && (s.count < 64 || s.kind == buffered) {
 			s.rounds = s.rounds/3 + 1
 			few = append(few, s)
 		}

@@ -14,6 +14,9 @@ func (r *results) markdown() string {
 	line("# This agent beside the real qemu-ga\n")
 	line("Made by `make bench` on %s in %s, on Linux %s with %d cores and %d GiB; load average %s at the start and %s at the end (the benchmark itself makes about 1). Both agents run in one freezing ground on loop filesystems whose images are on a tmpfs, and take turns; a ratio is this agent's figure over qemu-ga's in the same round, given as median (least … greatest). Figures of different runs or machines do not compare, the ratios roughly do.\n",
 		m.date.UTC().Format(time.DateOnly), m.took.Round(time.Second), m.kernel, m.cores, m.memory, m.before, m.then)
+	if r.short {
+		line("**A short run:** few rounds, and not every scenario.\n")
+	}
 	if len(r.stalls) > 0 {
 		r.stallTable(line)
 	}
