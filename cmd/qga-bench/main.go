@@ -93,6 +93,9 @@ func enter(o options) (int, error) {
 	}
 	maps.Copy(cfg.Files, map[string]string{agent: ownProgram, reference: referenceDir})
 	names := []string{tableName, chartName}
+	if o.only != "" {
+		names = nil // a part is no result
+	}
 	for _, name := range names {
 		cfg.Results["/"+name] = filepath.Join(results, name+".new")
 	}
