@@ -206,6 +206,4 @@ func TestByDisk(t *testing.T) {
 	require.Equal(t, [][]int{{1}, {0, 2}}, byDisk([]target{disks(1), disks(2), disks(1)}))
 	require.Equal(t, [][]int{{1, 0, 2}}, byDisk([]target{disks(1), disks(2), disks(1, 2)}))
 	require.Equal(t, [][]int{{0}, {1}}, byDisk([]target{disks(), disks()}))
-	require.Equal(t, [][]int{{0, 3, 4}, {1, 2}}, gather([][]int{{0}, {1, 2}, {3, 4}}, 2))
-	require.Equal(t, [][]int{{0}}, gather([][]int{{0}}, 2))
 }

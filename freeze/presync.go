@@ -15,6 +15,10 @@ const (
 	maxPasses   = 3
 	shortPass   = 20 * time.Millisecond // a pass under this leaves nothing worth another
 	stallPeriod = 500 * time.Millisecond
+
+	// gentle is how long the first pass goes easy on the writers. A host waits
+	// a minute at most, so what is left then is written by all disks at once.
+	gentle = 5 * time.Second
 )
 
 // errStopped is why a freeze ends that its caller no longer wants.
@@ -25,17 +29,20 @@ var errStopped = fmt.Errorf("cannot freeze: the request was given up")
 // limit is hung, and the freeze must not begin. Errors of syncfs are left to
 // FIFREEZE, which meets them again.
 func preSync(ctx context.Context, c *child, targets []target, sys string, limit time.Duration) (passes int, err error) {
-	groups := gather(byDisk(targets), max(1, runtime.NumCPU()/2))
+	// Writing out takes processors and memory bandwidth, too: what all disks
+	// write at once makes the writers of each wait for all, and those of a disk
+	// that is written alone for one.
+	groups, width := byDisk(targets), max(1, runtime.NumCPU()/2)
 	for passes < maxPasses {
 		begun := time.Now()
-		if err := syncPass(ctx, c, targets, groups, sys, limit); err != nil {
+		if err := syncPass(ctx, c, targets, groups, width, sys, limit); err != nil {
 			return passes, err
 		}
 		passes++
 		if time.Since(begun) < shortPass {
 			break
 		}
-		groups = eachAlone(len(targets))
+		groups, width = eachAlone(len(targets)), len(targets)
 	}
 	return passes, nil
 }
@@ -61,17 +68,6 @@ func byDisk(targets []target) [][]int {
 	return groups
 }
 
-// gather makes at most limit groups of many. Writing out takes processors and
-// memory bandwidth, too: what all disks write at once makes the writers of
-// each wait for all, and those of a disk that is written alone for one.
-func gather(groups [][]int, limit int) [][]int {
-	few := make([][]int, min(limit, len(groups)))
-	for i, group := range groups {
-		few[i%limit] = append(few[i%limit], group...)
-	}
-	return few
-}
-
 func eachAlone(count int) [][]int {
 	groups := make([][]int, count)
 	for i := range groups {
@@ -80,19 +76,25 @@ func eachAlone(count int) [][]int {
 	return groups
 }
 
-// syncPass syncs every target once: the groups in parallel, the members of
-// each one by one.
-func syncPass(ctx context.Context, c *child, targets []target, groups [][]int, sys string, limit time.Duration) error {
+// syncPass syncs every target once: width groups at a time, all of them after
+// a while, the members of each one by one.
+func syncPass(ctx context.Context, c *child, targets []target, groups [][]int, width int, sys string, limit time.Duration) error {
 	watch := newStallWatch(sys, limit)
-	begin := func(i int) {
-		watch.begin(i, targets[i])
-		c.send(order{Do: doSync, Target: i})
-	}
 	queue := make(map[int][]int) // target being synced -> those to follow
-	for _, group := range groups {
+	begin := func(group []int) {
 		queue[group[0]] = group[1:]
-		begin(group[0])
+		watch.begin(group[0], targets[group[0]])
+		c.send(order{Do: doSync, Target: group[0]})
 	}
+	fill := func(width int) {
+		for len(groups) > 0 && len(queue) < width {
+			next := groups[0]
+			groups = groups[1:]
+			begin(next)
+		}
+	}
+	fill(width)
+	hurry := time.After(gentle)
 	tick := time.NewTicker(stallPeriod)
 	defer tick.Stop()
 	for len(queue) > 0 {
@@ -108,9 +110,12 @@ func syncPass(ctx context.Context, c *child, targets []target, groups [][]int, s
 			watch.end(e.Target)
 			delete(queue, e.Target)
 			if len(next) > 0 {
-				queue[next[0]] = next[1:]
-				begin(next[0])
+				begin(next)
 			}
+			fill(width)
+		case <-hurry:
+			width = len(targets)
+			fill(width)
 		case now := <-tick.C:
 			if err := watch.check(now); err != nil {
 				return err
