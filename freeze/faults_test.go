@@ -140,24 +140,25 @@ func TestExpiryEnds(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// An agent in a process of its own, so that it can be killed.
-func TestMainAgent(t *testing.T) {
-	dir := os.Getenv("FREEZE_TEST_AGENT")
-	if dir == "" {
-		t.Skip("it is the process that TestAgentDies kills")
+// agentVariable makes the test program an agent in a process of its own, so
+// that it can be killed; its value is the state directory.
+const agentVariable = "FREEZE_TEST_AGENT"
+
+// beAgent freezes everything, says so, and holds it.
+func beAgent(stateDir string) {
+	e := freeze.New(freeze.Config{StateDir: stateDir})
+	if _, err := e.Freeze(context.Background(), freeze.Request{By: "the one that died"}); err != nil {
+		panic(err)
 	}
-	e := freeze.New(freeze.Config{StateDir: dir})
-	_, err := e.Freeze(context.Background(), freeze.Request{By: "the one that died"})
-	require.NoError(t, err)
 	_, _ = os.Stdout.WriteString("frozen\n")
 	select {}
 }
 
-// startAgent runs TestMainAgent and waits until it has frozen everything.
+// startAgent runs beAgent and waits until it has frozen everything.
 func startAgent(t *testing.T, stateDir string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe", "-test.run=^TestMainAgent$")
-	cmd.Env = append(os.Environ(), "FREEZE_TEST_AGENT="+stateDir)
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), agentVariable+"="+stateDir)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

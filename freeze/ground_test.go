@@ -14,6 +14,9 @@ import (
 
 func TestMain(m *testing.M) {
 	freeze.Init()
+	if stateDir := os.Getenv(agentVariable); stateDir != "" {
+		beAgent(stateDir)
+	}
 	os.Exit(freezetest.Main(m.Run, freezetest.Config{Files: freezetest.Bring("../testdata/guests")}))
 }
 
