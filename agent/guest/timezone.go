@@ -48,6 +48,9 @@ func (r Root) zoneFile(name string) *time.Location {
 // time package reads such rules only as the last line of a compiled zone; so
 // it gets one without transitions that ends in the rule.
 func ruleZone(rule string) *time.Location {
+	if strings.Contains(rule, "<>") {
+		return time.UTC // POSIX wants a name of three characters; this has none
+	}
 	// Magic, version, reserved; six counts: of UT/local and standard/wall
 	// indicators, leap seconds, transitions, types, bytes of abbreviations.
 	header := "TZif2" + strings.Repeat("\x00", 15+4*4) + "\x00\x00\x00\x01" + "\x00\x00\x00\x04"
