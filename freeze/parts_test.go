@@ -125,7 +125,7 @@ func FuzzState(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Phase != Frozen && s.Phase != Expired {
+		if !slices.Contains([]State{Freezing, Frozen, Expired, Thawed}, s.Phase) {
 			t.Fatalf("phase %q", s.Phase)
 		}
 		for _, target := range s.Targets {

@@ -68,8 +68,8 @@ var Tools = []string{"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "mkfs.vfat", "btrfs"
 
 // Main runs run, the tests of a package, inside a ground and returns its exit
 // status. A process that is not root, or misses a tool, runs it where it is,
-// and Need skips the tests that freeze; so does one with the argument -update,
-// whose golden files would be lost with the ground.
+// and Need skips the tests that freeze; so does one that writes golden files
+// or fuzzes.
 func Main(run func() int, cfg Config) int {
 	if os.Args[0] == diskName && len(os.Args) == 3 {
 		return serveDisk(os.Args[1], os.Args[2])
@@ -80,7 +80,7 @@ func Main(run func() int, cfg Config) int {
 	case supervisor:
 		return supervise(cfg)
 	}
-	if Missing() != "" || slices.Contains(os.Args, "-update") {
+	if Missing() != "" || slices.ContainsFunc(os.Args, stayOutside) {
 		return run()
 	}
 	status, err := enter()
@@ -89,6 +89,13 @@ func Main(run func() int, cfg Config) int {
 		return 1
 	}
 	return status
+}
+
+// stayOutside tells whether an argument asks for what would be lost with the
+// ground, or cannot begin in it: golden files, and fuzzing, which starts the
+// program again by its path outside.
+func stayOutside(arg string) bool {
+	return arg == "-update" || strings.HasPrefix(arg, "-test.fuzz=") || strings.HasPrefix(arg, "-test.fuzzworker")
 }
 
 // Inside tells whether the process runs in a ground.
