@@ -115,8 +115,11 @@ var guestFaults = []fault{
 			s.job("snapshot-load", nodes)
 			s.host.Close()
 			s.host = s.v.Agent()
-			s.stopped() // as it was, whatever the guest was about to tell then
-			s.settle(deadlineLimit)
+			// A guest that is set back may misjudge how long a write has been
+			// under way: what counts is that new ones end.
+			for _, write := range s.v.Accepts(settle, "/mnt/"+disks[0], "/mnt/"+disks[1]) {
+				s.still = s.still || !write.OK
+			}
 			s.host.Sync(settle)
 			return first + "; set back; " + s.news()
 		},
