@@ -1,8 +1,6 @@
 package main_test
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +13,6 @@ import (
 func TestVMPort(t *testing.T) {
 	v := vm.Start(t, guestConfig(vm.Config{
 		NoAgentPort: true,
-		Modules:     []string{"vsock_loopback"},
 	}))
 	for _, test := range []struct {
 		name string
@@ -26,7 +23,6 @@ func TestVMPort(t *testing.T) {
 		{"host sees the agent come and go", testPortEvents},
 		{"port is unplugged and plugged in", testPortReplugged},
 		{"no wake-ups while the host is away", testIdle},
-		{"vsock takes no local peer", testVsock},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, v.In(t)) })
 	}
@@ -87,25 +83,4 @@ func requireNoWakeups(t *testing.T, v *vm.VM) {
 		return last <= 3
 	})
 	t.Logf("%d wake-ups in %v", last, quiet)
-}
-
-// Any user of a guest may connect through vsock_loopback; only the host is
-// served unless the administrator says otherwise.
-func testVsock(t *testing.T, v *vm.VM) {
-	const cidLocal, port = 1, 1234
-	vsock := []string{"-m", "vsock-listen", "-p", fmt.Sprintf("4294967295:%d", port)}
-	ping := `{"execute":"guest-ping"}`
-
-	v.StartAgent(vsock...)
-	t.Cleanup(func() { stopAgent(t, v) })
-	v.Until(settle, "the agent refuses the guest", func() bool {
-		require.Empty(t, v.Vsock(cidLocal, port, ping).Line)
-		return strings.Contains(v.Wait(vm.AgentProgram, 0).Output, "vsock cid 1 is not allowed")
-	})
-	stopAgent(t, v)
-
-	v.StartAgent(append(vsock, "--vsock-allow-cids=1,2")...)
-	v.Until(settle, "the agent serves the guest", func() bool {
-		return strings.TrimSpace(v.Vsock(cidLocal, port, ping).Line) == `{"return": {}}`
-	})
 }

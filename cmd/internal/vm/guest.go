@@ -137,10 +137,3 @@ func (v *VM) StopWriter(name string) control.WriterStats {
 	v.t.Helper()
 	return call[control.WriterStats](v, 0, control.MethodWriterStop, control.Named{Name: name})
 }
-
-// Vsock sends a line to a vsock port from inside the guest.
-func (v *VM) Vsock(cid, port uint32, line string) control.VsockReply {
-	v.t.Helper()
-	return call[control.VsockReply](v, commandLimit, control.MethodVsock,
-		control.Vsock{CID: cid, Port: port, Send: line, TimeoutMS: milliseconds(commandLimit)})
-}

@@ -40,6 +40,9 @@ func addModules(t testing.TB, a *archive, config Config) []string {
 			names = append(names, disk.FS)
 		}
 	}
+	if config.Vsock != nil {
+		names = append(names, vsockModule)
+	}
 	graph := parseModules(string(dep))
 	var order []string
 	for _, name := range append(names, config.Modules...) {

@@ -34,6 +34,8 @@ type Config struct {
 	Files map[string]string
 	// NoAgentPort leaves the agent's port out until HotPlugPort.
 	NoAgentPort bool
+	// Vsock is the guest's vsock device, if it has one.
+	Vsock *VsockDevice
 	// BzImage boots the kernel as a boot loader would: slower, but needed to
 	// suspend the guest.
 	BzImage bool
@@ -165,6 +167,9 @@ func (m *machine) arguments(t testing.TB, config Config) []string {
 	}
 	if !config.NoAgentPort {
 		args = append(args, "-device", toJSON(t, agentPort))
+	}
+	if config.Vsock != nil {
+		args = append(args, config.Vsock.arguments(config)...)
 	}
 	for _, disk := range config.Disks {
 		image := m.images[disk.Name]

@@ -29,6 +29,8 @@ const (
 	MethodWriterStats = "writer-stats" // Named → WriterStats
 	MethodWriterStop  = "writer-stop"  // Named → WriterStats, with its writes
 	MethodVsock       = "vsock"        // Vsock → VsockReply
+
+	MethodVsockRelease = "vsock-release" // nothing → int, how many were held
 )
 
 // Request is one call. Calls run side by side; a reply carries its call's ID.
@@ -156,9 +158,15 @@ type Write struct {
 
 // Vsock connects to a vsock port from inside the guest and sends a line.
 type Vsock struct {
-	CID       uint32
-	Port      uint32
-	Send      string
+	CID  uint32
+	Port uint32
+	// From is the context ID to connect from; 0 leaves it to the kernel.
+	From uint32
+	// UID is the user who connects.
+	UID  int
+	Send string
+	// Hold leaves the connection open, with nothing more sent or read.
+	Hold      bool
 	TimeoutMS int
 }
 

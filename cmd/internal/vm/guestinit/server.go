@@ -24,6 +24,7 @@ type server struct {
 func newServer() *server {
 	processes := &processes{byName: map[string]*process{}}
 	writers := &writers{byName: map[string]*writer{}}
+	strangers := &strangers{}
 	return &server{methods: map[string]func(json.RawMessage) (any, error){
 		control.MethodRun:         method(processes.run),
 		control.MethodStart:       method(processes.start),
@@ -34,7 +35,9 @@ func newServer() *server {
 		control.MethodWriterStart: method(writers.start),
 		control.MethodWriterStats: method(writers.stats),
 		control.MethodWriterStop:  method(writers.stop),
-		control.MethodVsock:       method(callVsock),
+		control.MethodVsock:       method(strangers.call),
+
+		control.MethodVsockRelease: method(strangers.release),
 	}}
 }
 
