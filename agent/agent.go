@@ -6,16 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"qemu-ga/agent/channel"
 	"qemu-ga/agent/guest"
 	"qemu-ga/freeze"
 )
-
-// LevelAudit is the level at which the log tells what a host had the guest
-// do: above what is only of use when looking for a fault.
-const LevelAudit = freeze.LevelAudit
 
 // Config is what an Agent is made of. Nothing below cmd/ reads flags, files
 // or the environment to configure itself.
@@ -29,18 +26,28 @@ type Config struct {
 	Freeze *freeze.Engine
 	// StateDir is where the file handles' counter is kept; empty is nowhere.
 	StateDir string
-	// ExecOutput bounds what is kept of each output of a process that
-	// guest-exec starts, in bytes; 0 is 16 MiB, as in qemu-ga. A host that is
-	// libvirt refuses replies of more than 10 MiB, which 3.5 MiB of each
-	// output stay below.
+	// ExecOutput bounds what guest-exec-status returns of a process's output,
+	// in bytes before Base64; of two outputs that are captured separately
+	// half of it each. 0 is 7 MiB.
 	ExecOutput int
 	// Allow, when not nil, names the only commands that are enabled.
 	Allow []string
 	// Block names commands that are disabled.
 	Block []string
+	// Programs, when not nil, covers the only programs that guest-exec runs;
+	// they get the agent's environment and no other. One that covers nothing
+	// disables guest-exec.
+	Programs *guest.PathList
+	// Files, when not nil, says which files guest-file-open opens.
+	Files *guest.FilePolicy
 	// Idle, if not nil, is called when no host has asked for anything for a
 	// while, to give memory back; not while filesystems are frozen.
 	Idle func()
+	// Alive, if not nil, is called every AliveEvery by the loop that serves,
+	// frozen or not, as long as the agent is of use: it has then passed
+	// through what every command passes through. AliveEvery 0 is never.
+	Alive      func()
+	AliveEvery time.Duration
 	// Log receives the agent's own log; nil is nowhere.
 	Log *slog.Logger
 }
@@ -55,14 +62,17 @@ type Agent struct {
 	log     *slog.Logger
 
 	files    *fileTable
+	paths    *guest.FilePolicy // nil is any
 	children *childTable
 	clocks   clocks
 	keys     sync.Mutex // held while a user's keys change
 
 	idle     idle
+	beat     beat
 	table    []*Command
 	byName   map[string]*Command // names are case sensitive
 	slots    chan struct{}       // a place for each command that is running
+	freezes  atomic.Uint64       // how many were answered with success
 	sessions sync.WaitGroup
 }
 
@@ -74,9 +84,17 @@ func New(cfg Config) *Agent {
 	a := &Agent{
 		version: cfg.Version, root: cfg.Root, engine: cfg.Freeze, log: cfg.Log,
 		policy: newPolicy(cfg.Allow, cfg.Block),
-		files:  newFileTable(cfg.StateDir), children: newChildTable(cfg.ExecOutput), clocks: clocksOf(cfg.Root),
+		files:  newFileTable(cfg.StateDir), paths: cfg.Files,
+		children: newChildTable(cfg.ExecOutput, cfg.Programs), clocks: clocksOf(cfg.Root),
 		table: table(), byName: make(map[string]*Command),
 		slots: make(chan struct{}, maxRunning),
+		beat:  beat{cfg.Alive, cfg.AliveEvery},
+	}
+	if cfg.Programs != nil && cfg.Programs.Empty() {
+		a.policy.disable("guest-exec")
+	}
+	if cfg.Files != nil && cfg.Files.Empty() {
+		a.policy.disable("guest-file-open")
 	}
 	a.idle.begun = time.Now()
 	if cfg.Idle != nil {
@@ -100,22 +118,49 @@ func (a *Agent) Serve(ctx context.Context, l channel.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.idle.touch() // the start leaves memory to give back, too
+	due, stop := a.beat.start()
+	defer stop()
+	arrivals := make(chan arrival)
+	go accept(ctx, l, arrivals)
 	for {
-		conn, err := l.Accept(ctx)
-		switch {
-		case ctx.Err() != nil, errors.Is(err, net.ErrClosed):
-			if conn != nil {
-				_ = conn.Close()
+		select {
+		case <-due:
+			a.alive()
+		case got := <-arrivals:
+			switch {
+			case errors.Is(got.err, net.ErrClosed):
+				return nil
+			case got.err != nil:
+				return got.err
 			}
+			a.sessions.Go(func() { a.serveConn(ctx, got.conn) })
+		case <-ctx.Done():
 			return nil
-		case err != nil:
-			return err
 		}
-		a.sessions.Go(func() { a.serveConn(ctx, conn) })
 	}
 }
 
-// audit tells the log what a host has the guest do.
-func (a *Agent) audit(ctx context.Context, text string) {
-	a.log.Log(ctx, LevelAudit, text)
+// arrival is what Accept returned.
+type arrival struct {
+	conn channel.Conn
+	err  error
+}
+
+// accept hands over who comes, until an error, which is the last arrival, or
+// until ctx is done.
+func accept(ctx context.Context, l channel.Listener, arrivals chan<- arrival) {
+	for {
+		conn, err := l.Accept(ctx)
+		select {
+		case arrivals <- arrival{conn, err}:
+		case <-ctx.Done():
+			if conn != nil {
+				_ = conn.Close()
+			}
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
 }

@@ -41,6 +41,9 @@ type session struct {
 	running *run // the command being served; nil is none
 	// thaws and syncs count the requests that were read and wait behind it.
 	thaws, syncs int
+	// untaken is the freeze whose answer was written and that nothing has been
+	// read behind; zero is none.
+	untaken uint64
 }
 
 // item is what the decoder found: a request, or a fault to be answered.
@@ -95,8 +98,12 @@ func (s *session) read(ctx context.Context) {
 		v, err := dec.Next()
 		var fault *qapi.Error
 		if err != nil && !errors.As(err, &fault) {
+			if errors.Is(err, channel.ErrUnread) {
+				s.leftUnread()
+			}
 			return
 		}
+		s.setUntaken(0)
 		it := item{err: err}
 		if err == nil {
 			it.req, it.err = qapi.ParseRequest(v)
@@ -230,6 +237,7 @@ func (s *session) answer(req qapi.Request, c *Command, ret any, err error) error
 	s.out.limit = writeLimit
 	if frozen {
 		s.out.limit = freezeLimit
+		s.setUntaken(s.agent.freezes.Add(1))
 	}
 	var werr error
 	if err != nil {
@@ -244,6 +252,25 @@ func (s *session) answer(req qapi.Request, c *Command, ret any, err error) error
 		s.agent.undo()
 	}
 	return werr
+}
+
+// setUntaken notes the freeze whose answer is being written, or, with zero,
+// that the host goes on.
+func (s *session) setUntaken(freeze uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.untaken = freeze
+}
+
+// leftUnread thaws, if the answer to a freeze is the last that was written to
+// a host that has gone with an answer unread: nobody knows of the freeze.
+func (s *session) leftUnread() {
+	s.mu.Lock()
+	freeze := s.untaken
+	s.mu.Unlock()
+	if freeze != 0 && freeze == s.agent.freezes.Load() {
+		s.agent.undo()
+	}
 }
 
 // patient writes to a host that may take its time to read, within a limit for

@@ -76,6 +76,8 @@ type freezer struct {
 	told     bool // the agent knows that everything but the pending is thawed
 	window   <-chan time.Time
 	deadline <-chan time.Time
+	still    *standstill
+	looks    <-chan time.Time
 	slow     <-chan time.Time
 	rcu      *expedited
 }
@@ -139,6 +141,10 @@ func (f *freezer) run() {
 			f.returned(a)
 		case <-f.window:
 			f.giveUp(whyWindow)
+		case <-f.looks:
+			if f.still.look(f.freezes) {
+				f.giveUp(whyStill)
+			}
 		case <-f.deadline:
 			f.giveUp(whyDeadline)
 		case <-f.slow:
@@ -168,6 +174,8 @@ func (f *freezer) freeze(o order) {
 		w.hasten()
 	}
 	f.order, f.phase = o, freezing
+	f.still = newStandstill(o.Stats, o.Standstill)
+	f.looks = time.Tick(standstillPeriod)
 	f.window, f.deadline = time.After(o.Window), time.After(o.Deadline)
 	if o.Expedite {
 		f.rcu.raise()
@@ -179,7 +187,7 @@ func (f *freezer) freeze(o order) {
 // beginLevel releases the threads of the next level, or ends the window.
 func (f *freezer) beginLevel() {
 	if f.level == len(f.order.Levels) {
-		f.phase, f.window = held, nil
+		f.phase, f.window, f.looks = held, nil, nil
 		window := time.Since(f.frozenAt)
 		f.rcu.restore()
 		f.tell(event{Is: isFrozen, Results: f.results, Window: window, At: time.Now()})
@@ -235,7 +243,7 @@ func (f *freezer) giveUp(why string) {
 		return
 	}
 	early := f.phase == freezing
-	f.phase, f.why, f.window, f.deadline = thawed, why, nil, nil
+	f.phase, f.why, f.window, f.looks, f.deadline = thawed, why, nil, nil, nil
 	left := make([]bool, len(f.results))
 	for i, r := range f.results {
 		left[i] = r.Frozen || r.Pending
@@ -256,6 +264,9 @@ func (f *freezer) giveUp(why string) {
 	}
 	f.thawOn()
 }
+
+// freezes tells whether the FIFREEZE of target i is under way.
+func (f *freezer) freezes(i int) bool { return f.results[i].Pending }
 
 // ready tells whether target i can be thawed: its FIFREEZE has returned.
 func (f *freezer) ready(i int) bool { return f.results[i].Frozen && !f.results[i].Pending }

@@ -1,6 +1,7 @@
 package freeze
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,10 +53,25 @@ func TestCompleted(t *testing.T) {
 	sys := t.TempDir()
 	statLine(t, sys, "8:1", "40")
 	statLine(t, sys, "8:2", "1")
-	require.EqualValues(t, 42, completed(sys, []device{number(8, 1)}), "writes and flushes")
-	require.EqualValues(t, 45, completed(sys, []device{number(8, 1), number(8, 2), number(8, 3)}))
+	done := func(minors ...uint32) uint64 {
+		var devices []device
+		for _, minor := range minors {
+			devices = append(devices, number(8, minor))
+		}
+		n, known := completed(sys, devices)
+		require.True(t, known)
+		return n
+	}
+	require.EqualValues(t, 42, done(1), "writes and flushes")
+	require.EqualValues(t, 45, done(1, 2, 3))
 	require.NoError(t, os.WriteFile(filepath.Join(sys, "dev/block/8:2/stat"), []byte("1 2 3 4 5 6\n"), 0o600))
-	require.EqualValues(t, 5, completed(sys, []device{number(8, 2)}), "kernels before 4.18 have fewer fields")
+	require.EqualValues(t, 5, done(2), "kernels before 4.18 have fewer fields")
+	_, known := completed(sys, []device{number(8, 3)})
+	require.False(t, known)
+	require.NoError(t, os.Mkdir(filepath.Join(sys, "dev/block/8:1/queue"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(sys, "dev/block/8:1/queue/iostats"), []byte("0\n"), 0o600))
+	_, known = completed(sys, []device{number(8, 1)})
+	require.False(t, known, "it does not count")
 }
 
 func TestStallWatch(t *testing.T) {
@@ -66,15 +82,53 @@ func TestStallWatch(t *testing.T) {
 		return target{filesystem: &filesystem{Source: "/dev/sd", Devices: []device{number(8, minor)}}, point: point}
 	}
 	w := newStallWatch(sys, 15*time.Second)
-	begun := time.Now()
+	look := func(seconds int) (err error) {
+		for range time.Duration(seconds) * time.Second / stallPeriod {
+			err = errors.Join(err, w.check())
+		}
+		return err
+	}
 	w.begin(0, disk(1, "/slow"))
 	w.begin(1, disk(2, "/hung"))
-	require.NoError(t, w.check(begun.Add(14*time.Second)))
+	w.begin(2, disk(3, "/blind"))
+	require.NoError(t, look(14))
 	statLine(t, sys, "8:1", "2")
-	require.ErrorContains(t, w.check(begun.Add(16*time.Second)), "cannot freeze /hung: its disk (/dev/sd) has completed no write for 15s")
+	require.ErrorContains(t, look(2), "cannot freeze /hung: its disk (/dev/sd) has completed no write for 15s")
 	w.end(1)
-	require.NoError(t, w.check(begun.Add(30*time.Second)))
-	require.ErrorContains(t, w.check(begun.Add(32*time.Second)), "/slow")
+	require.NoError(t, look(12))
+	require.ErrorContains(t, look(2), "/slow")
+	w.end(0)
+	require.NoError(t, look(25))
+	require.ErrorContains(t, look(10), "cannot freeze /blind: its disk (/dev/sd) has completed no write for 1m0s", "nobody can tell whether it works")
+}
+
+func TestStandstill(t *testing.T) {
+	sys := t.TempDir()
+	statLine(t, sys, "8:1", "1")
+	statLine(t, sys, "8:2", "1")
+	disk := func(devices ...uint32) []string {
+		f := &filesystem{}
+		for _, minor := range devices {
+			f.Devices = append(f.Devices, number(8, minor))
+		}
+		return target{filesystem: f}.statFiles(sys)
+	}
+	require.Len(t, disk(1, 2), 2)
+	waits := []bool{true, true, true}
+	s := newStandstill([][]string{disk(1), disk(1, 2), disk(3)}, 250*time.Millisecond)
+	look := func() bool { return s.look(func(i int) bool { return waits[i] }) }
+	require.False(t, look(), "what is there at first is no progress, and no standstill either")
+	require.False(t, look())
+	statLine(t, sys, "8:1", "2")
+	require.False(t, look())
+	require.False(t, look())
+	require.False(t, look())
+	statLine(t, sys, "8:2", "2")
+	require.True(t, look(), "the first stands still")
+	waits[0] = false
+	require.False(t, look(), "it does not wait any more, and nothing is known of the last")
+	require.False(t, look())
+	require.True(t, look(), "the second stands still")
 }
 
 func TestTail(t *testing.T) {

@@ -87,14 +87,8 @@ func (s *session) freeze(ctx context.Context) (err error) {
 	if err := s.prepare(); err != nil || len(s.targets) == 0 {
 		return err
 	}
-	if s.child, err = startChild(cfg.Program, s.targets); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return err
-	}
-	s.gone = s.child.gone
-	if !cfg.NoPresync {
-		if err := s.presync(ctx); err != nil {
-			return err
-		}
 	}
 	if cfg.Hook != "" {
 		s.mark(Freezing)
@@ -102,18 +96,60 @@ func (s *session) freeze(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	err = s.window(ctx, standstillLimit)
+	if waited, slow := errors.AsType[*standstillError](err); slow {
+		cfg.Log.Warn(waited.Error() + "; everything was thawed, and is frozen once more")
+		err = s.again(ctx, waited)
+	}
+	return err
+}
+
+// ready starts a freezer and has it sync.
+func (s *session) ready(ctx context.Context) (err error) {
+	if s.child, err = startChild(s.e.cfg.Program, s.targets); err != nil {
+		return err
+	}
+	s.gone = s.child.gone
+	if s.e.cfg.NoPresync {
+		return nil
+	}
+	return s.presync(ctx)
+}
+
+// window has the freezer freeze. limit is how long the disks may stand still
+// meanwhile.
+func (s *session) window(ctx context.Context, limit time.Duration) error {
 	if ctx.Err() != nil {
 		return errStopped
+	}
+	cfg := &s.e.cfg
+	o := order{
+		Do: doFreeze, Lands: s.plan.lands, Levels: s.plan.levels, Standstill: limit,
+		Window: cfg.WindowTimeout, Deadline: s.deadline, Expedite: !cfg.NoExpedite,
+	}
+	for _, t := range s.targets {
+		o.Stats = append(o.Stats, t.statFiles(cfg.Sys))
 	}
 	s.mark(Frozen)
 	s.quiet = true
 	cfg.Quiet(true)
 	s.update(func() { s.frozenAt = time.Now() })
-	s.child.send(order{
-		Do: doFreeze, Lands: s.plan.lands, Levels: s.plan.levels,
-		Window: cfg.WindowTimeout, Deadline: s.deadline, Expedite: !cfg.NoExpedite,
-	})
+	s.child.send(o)
 	return s.await(ctx)
+}
+
+// again freezes once more after a disk stood still in the window and went on
+// later: it was slow and not hung. What made it wait is written out by now,
+// and if it waits again it may do so for twice as long.
+func (s *session) again(ctx context.Context, waited *standstillError) error {
+	s.child.close()
+	_ = s.word.Close() // nil is no file
+	s.word, s.known = nil, false
+	s.update(func() { s.results = make([]result, len(s.targets)) })
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return s.window(ctx, max(standstillLimit, 2*waited.took))
 }
 
 // prepare finds out what to freeze and opens all of it, before anything is

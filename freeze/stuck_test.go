@@ -1,6 +1,7 @@
 package freeze_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -141,4 +142,87 @@ func TestRecoverInHook(t *testing.T) {
 	requireCalls(t, calls, "thaw")
 	require.Equal(t, freeze.Thawed, e.State())
 	require.NoFileExists(t, file)
+}
+
+// hangLast has the disk of a hook's filesystem hang after the sync: the hook
+// writes to it, and runs just before the window.
+func hangLast(t *testing.T, disk *freezetest.Disk, cfg freeze.Config) freeze.Config {
+	t.Helper()
+	cfg.Hook, _ = hook(t, "[ $1 = thaw ] || { echo dirty >/mnt/hung/last; touch /tmp/hang; while [ -e /tmp/hang ]; do :; done; }")
+	go func() {
+		for {
+			if _, err := os.Stat("/tmp/hang"); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		_ = disk.Hang()
+		_ = os.Remove("/tmp/hang")
+	}()
+	return cfg
+}
+
+// A disk that hangs between the sync and FIFREEZE keeps no healthy filesystem
+// frozen for longer than a second.
+func TestHangsInWindow(t *testing.T) {
+	disk := hungDisk(t, "/mnt/hung")
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	e := engine(t, hangLast(t, disk, freeze.Config{StallTimeout: 2 * time.Second}))
+	stall := longestWrite(t, dir)
+	_, err := e.Freeze(t.Context(), freeze.Request{})
+	require.ErrorContains(t, err, "cannot freeze /mnt/hung: its disk completes nothing; look at the disk; everything else was thawed")
+	require.Equal(t, freeze.Thawed, e.State())
+	require.Less(t, stall(), 1100*time.Millisecond)
+	require.Equal(t, freeze.OutcomeStuck, outcomes(e.Report())["/mnt/hung"])
+}
+
+// One that only pauses is frozen at the second attempt.
+func TestPausesInWindow(t *testing.T) {
+	disk := hungDisk(t, "/mnt/hung")
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	e := engine(t, hangLast(t, disk, freeze.Config{}))
+	stall := longestWrite(t, dir)
+	done := make(chan error, 1)
+	go func() {
+		n, err := e.Freeze(t.Context(), freeze.Request{})
+		if err == nil && n != 2 {
+			err = errors.New("not everything is frozen")
+		}
+		done <- err
+	}()
+	require.Eventually(t, func() bool { return outcomes(e.Report())["/mnt/a"] == freeze.OutcomeThawed }, soon, time.Millisecond,
+		"it is thawed while the disk pauses")
+	require.NoError(t, disk.Resume())
+	require.NoError(t, <-done)
+	require.False(t, freezetest.Writable(dir, blocked))
+	require.Equal(t, freeze.Frozen, e.State())
+	n, err := e.Thaw(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	require.Less(t, stall(), 1500*time.Millisecond)
+}
+
+// longestWrite writes all the time; its result tells how long a write took at
+// most, and ends it.
+func longestWrite(t *testing.T, dir string) func() time.Duration {
+	t.Helper()
+	file, err := os.Create(filepath.Join(dir, "writer")) //nolint:forbidigo // a test's own
+	require.NoError(t, err)
+	stop, worst := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		defer func() { _ = file.Close() }()
+		var longest time.Duration
+		for {
+			begun := time.Now()
+			_, _ = file.WriteAt([]byte("x"), 0)
+			longest = max(longest, time.Since(begun))
+			select {
+			case <-stop:
+				worst <- longest
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	return func() time.Duration { close(stop); return <-worst }
 }

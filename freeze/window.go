@@ -11,13 +11,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// standstillError tells that a freeze was given up because it waited for disks
+// that completed nothing, and that they have gone on since.
+type standstillError struct {
+	points []string
+	took   time.Duration // until the last of them went on
+}
+
+// Error implements error.
+func (e *standstillError) Error() string {
+	return fmt.Sprintf("cannot freeze %s: its disk completes nothing; look at the disk", strings.Join(e.points, ", "))
+}
+
 // await waits until the freezer has frozen everything or given up. A freezer
-// that does neither in time is ended, and what it froze thawed.
+// that does neither in time is ended, and what it froze thawed. When it gave
+// up for a disk that stood still, await goes on waiting for that disk, with
+// nothing frozen, until it counts as hung.
 func (s *session) await(ctx context.Context) error {
 	longest := min(s.e.cfg.WindowTimeout, s.deadline) + thawPatience + patience
 	limit := time.After(longest)
 	stop := ctx.Done()
 	failed := errStopped
+	waiting := false // for a disk that stood still, with nothing frozen
 	for {
 		select {
 		case e, ok := <-s.child.events:
@@ -35,14 +50,28 @@ func (s *session) await(ctx context.Context) error {
 				failed = s.failure(e)
 			case e.Is == isThawed:
 				s.absorb(e)
-				return failed
+				slow, ok := errors.AsType[*standstillError](failed)
+				if !ok || stop == nil {
+					return failed
+				}
+				slow.took = time.Since(s.frozenAt)
+				if !s.stuck() {
+					return slow
+				}
+				waiting, limit = true, time.After(min(s.e.cfg.StallTimeout, s.e.cfg.WindowTimeout))
 			}
 		case <-stop:
+			if waiting {
+				return errStopped
+			}
 			stop = nil
 			s.child.send(order{Do: doThaw})
 			longest = thawPatience + patience
 			limit = time.After(longest)
 		case <-limit:
+			if waiting {
+				return errors.New(failed.Error() + "; everything else was thawed")
+			}
 			s.lose()
 			return fmt.Errorf("cannot freeze: the freezer has not answered for %v; it was ended, and everything thawed", longest)
 		}
@@ -64,6 +93,8 @@ func (s *session) failure(e event) error {
 	case whyWindow:
 		return fmt.Errorf("cannot freeze %s within %v: look at its disk; everything else was thawed",
 			strings.Join(slow, ", "), s.e.cfg.WindowTimeout)
+	case whyStill:
+		return &standstillError{points: slow}
 	case whySignal:
 		return errors.New("cannot freeze: the freezer was told to stop")
 	case whyDeadline:
@@ -159,6 +190,11 @@ func (r *result) note(errno unix.Errno, ghost bool) {
 	if errno == 0 {
 		r.Frozen = true // whoever froze it had no time to say so
 	}
+}
+
+// stuck tells whether an ioctl has not returned.
+func (s *session) stuck() bool {
+	return slices.ContainsFunc(s.results, func(r result) bool { return r.Pending })
 }
 
 // release ends what had to stop for the freeze, and lets the freezer and the

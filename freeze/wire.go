@@ -23,6 +23,10 @@ type order struct {
 	// the time from the first FIFREEZE to the thaw.
 	Window   time.Duration `json:"window,omitempty"`
 	Deadline time.Duration `json:"deadline,omitempty"`
+	// Stats are the files that tell what each target's disks have completed,
+	// Standstill is how long these may complete nothing during the window.
+	Stats      [][]string    `json:"stats,omitempty"`
+	Standstill time.Duration `json:"standstill,omitempty"`
 	// Expedite asks for expedited RCU grace periods during the window.
 	Expedite bool `json:"expedite,omitempty"`
 }
@@ -74,6 +78,7 @@ const (
 	whyAgent    = "agent"    // the agent is gone
 	whyDeadline = "deadline" // the freeze lasted as long as it may
 	whyWindow   = "window"   // freezing took longer than it may
+	whyStill    = "still"    // freezing waited for a disk that completed nothing
 	whyError    = "error"    // a filesystem refused
 	whySignal   = "signal"   // SIGTERM or SIGINT
 

@@ -20,12 +20,17 @@ const (
 // ErrHostAway is the error of a write to a host that is not there (any more).
 var ErrHostAway = errors.New("the host is away")
 
+// ErrUnread is the error of a read from a host that has gone and has left
+// something unread that was written to it.
+var ErrUnread = errors.New("the host has gone with an answer unread")
+
 // Conn is one host's stay on the channel. Its methods may be called from
 // several goroutines at once.
 type Conn interface {
 	// Read returns io.EOF, after everything the host had sent, when the host
 	// has gone or has said that it will send no more; in the latter case,
-	// which only sockets have, writes still work.
+	// which only sockets have, writes still work. Sockets give ErrUnread
+	// instead where the host left something unread.
 	// Write returns an error rather than waiting for a host that is away;
 	// one that is there and does not read is waited for until the write
 	// deadline.

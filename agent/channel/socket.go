@@ -133,11 +133,11 @@ type socketConn struct {
 func (c *socketConn) Peer() string { return c.peer }
 
 // Read implements Conn. A client that closed with our replies unread shows
-// as a reset connection, which is as good an end as any.
+// as a reset connection.
 func (c *socketConn) Read(p []byte) (int, error) {
 	n, err := c.c.Read(p)
 	if errors.Is(err, syscall.ECONNRESET) {
-		err = io.EOF
+		err = ErrUnread
 	}
 	return n, err
 }

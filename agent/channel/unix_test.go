@@ -74,7 +74,7 @@ func TestUnixGoneWithRepliesUnread(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, host.Close())
 	_, err = conn.Read(make([]byte, 10))
-	require.ErrorIs(t, err, io.EOF)
+	require.ErrorIs(t, err, ErrUnread)
 	_, err = io.WriteString(conn, "more")
 	require.ErrorIs(t, err, ErrHostAway)
 }
