@@ -15,10 +15,13 @@ import (
 // errGone is the answer to a call to a guest that has ended.
 var errGone = errors.New("the guest is gone")
 
+// rebooted is the answer to a call that the guest's reboot cut off.
+const rebooted = "the guest has rebooted"
+
 // caller is the host's end of the control port.
 type caller struct {
 	conn net.Conn
-	up   chan struct{} // closed by the guest's greeting
+	up   chan struct{} // has one element for each greeting of the guest
 	gone chan struct{} // closed when the port is
 
 	mu      sync.Mutex
@@ -28,7 +31,7 @@ type caller struct {
 
 func newCaller(conn net.Conn) *caller {
 	c := &caller{
-		conn: conn, up: make(chan struct{}), gone: make(chan struct{}),
+		conn: conn, up: make(chan struct{}, 64), gone: make(chan struct{}),
 		waiting: map[int]chan control.Response{},
 	}
 	go c.read()
@@ -40,7 +43,7 @@ func (c *caller) close() {
 	<-c.gone
 }
 
-// greeted waits until the guest is up.
+// greeted waits until the guest is up, each time that it boots.
 func (c *caller) greeted(limit time.Duration) error {
 	select {
 	case <-c.up:
@@ -65,7 +68,8 @@ func (c *caller) read() {
 			return
 		}
 		if response.ID == 0 {
-			close(c.up)
+			c.forget()
+			c.up <- struct{}{}
 			continue
 		}
 		c.mu.Lock()
@@ -75,6 +79,16 @@ func (c *caller) read() {
 		if answer != nil {
 			answer <- response
 		}
+	}
+}
+
+// forget ends the calls that a guest which has booted anew knows nothing of.
+func (c *caller) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, answer := range c.waiting {
+		delete(c.waiting, id)
+		answer <- control.Response{ID: id, Error: rebooted}
 	}
 }
 

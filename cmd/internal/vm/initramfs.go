@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"qemu-ga/cmd/internal/vm/control"
 )
@@ -68,7 +69,8 @@ func initramfs(t testing.TB, config Config, file string) {
 	require.NoError(t, a.save(file))
 }
 
-// addTree adds a file, or a directory with all that is in it.
+// addTree adds a file, or a directory with all that is in it. Files keep their
+// permissions.
 func addTree(t testing.TB, a *archive, name, source string) {
 	t.Helper()
 	err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
@@ -86,7 +88,11 @@ func addTree(t testing.TB, a *archive, name, source string) {
 			}
 			a.symlink(inside, target)
 		default:
-			a.file(inside, path)
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			a.add(inside, entry{mode: unix.S_IFREG | uint32(info.Mode().Perm()), source: path})
 		}
 		return nil
 	})

@@ -38,6 +38,7 @@ func StartDomain(t testing.TB, config Config) *Domain {
 		missing(t, "root, which libvirtd needs,", "the tests as root")
 	}
 	v, listener := prepare(t, config)
+	initramfs(t, config, v.path("initramfs"))
 	d := &Domain{VM: v}
 	libvirtd := exec.Command("/bin/sh", "-euc", libvirtdScript, "libvirtd", v.dir)
 	libvirtd.SysProcAttr = &syscall.SysProcAttr{
@@ -52,7 +53,8 @@ func StartDomain(t testing.TB, config Config) *Domain {
 	d.Virsh("create", v.path("domain.xml"))
 	conn, err := accept(listener, bootLimit)
 	require.NoError(t, err, "QEMU does not start")
-	v.boot(conn, config)
+	v.control = newCaller(conn)
+	v.boot(config)
 	return d
 }
 

@@ -20,8 +20,10 @@ import (
 
 // Config is what a guest is made of.
 type Config struct {
-	// MemoryMiB is 512 if 0.
+	// MemoryMiB is 512 if 0, and 1024 for a Debian guest.
 	MemoryMiB int
+	// CPUs is 2 if 0.
+	CPUs int
 	// Disks are there when the guest boots.
 	Disks []Disk
 	// Modules are kernel modules to load beyond what the disks need.
@@ -76,15 +78,23 @@ func Start(t testing.TB, config Config) *VM {
 	t.Helper()
 	Tools(t, "qemu-system-x86_64")
 	v, listener := prepare(t, config)
-	v.launch(exec.Command("qemu-system-x86_64", v.arguments(t, config)...))
-	conn, err := accept(listener, bootLimit)
-	require.NoError(t, err, "QEMU does not start")
-	v.monitor = dialMonitor(t, v.path("qmp"))
-	v.boot(conn, config)
+	initramfs(t, config, v.path("initramfs"))
+	v.power(listener, config, "-no-reboot", "-append", commandLine)
+	v.boot(config)
 	return v
 }
 
-// prepare makes all files of a guest that is not running yet, and listens for
+// power starts QEMU, with some more options, and connects to its ports.
+func (v *VM) power(listener net.Listener, config Config, options ...string) {
+	v.t.Helper()
+	v.launch(exec.Command("qemu-system-x86_64", append(v.arguments(v.t, config), options...)...))
+	conn, err := accept(listener, bootLimit)
+	require.NoError(v.t, err, "QEMU does not start")
+	v.monitor = dialMonitor(v.t, v.path("qmp"))
+	v.control = newCaller(conn)
+}
+
+// prepare makes the disks of a guest that is not running yet, and listens for
 // its control port.
 func prepare(t testing.TB, config Config) (*VM, net.Listener) {
 	t.Helper()
@@ -100,7 +110,6 @@ func prepare(t testing.TB, config Config) (*VM, net.Listener) {
 	for _, disk := range config.Disks {
 		m.images[disk.Name] = makeImage(t, dir, disk)
 	}
-	initramfs(t, config, m.path("initramfs"))
 	listener, err := net.Listen("unix", m.path("control"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
@@ -108,9 +117,8 @@ func prepare(t testing.TB, config Config) (*VM, net.Listener) {
 }
 
 // boot sees a guest through its boot.
-func (v *VM) boot(conn net.Conn, config Config) {
+func (v *VM) boot(config Config) {
 	v.t.Helper()
-	v.control = newCaller(conn)
 	require.NoError(v.t, v.control.greeted(bootLimit), "the guest does not boot")
 	for _, disk := range config.Disks {
 		if disk.FS != "" {
@@ -150,14 +158,21 @@ func (c Config) memory() int {
 	return c.MemoryMiB
 }
 
-// arguments is QEMU's command line.
+func (c Config) cpus() int {
+	if c.CPUs == 0 {
+		return 2
+	}
+	return c.CPUs
+}
+
+// arguments is QEMU's command line, but for what it boots.
 func (m *machine) arguments(t testing.TB, config Config) []string {
 	t.Helper()
 	args := []string{
-		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-		"-machine", "pc", "-accel", "tcg", "-cpu", "qemu64,+rdrand", "-smp", "2",
+		"-nodefaults", "-no-user-config", "-display", "none",
+		"-machine", "pc", "-accel", "tcg", "-cpu", "qemu64,+rdrand", "-smp", fmt.Sprint(config.cpus()),
 		"-m", fmt.Sprint(config.memory()),
-		"-kernel", config.kernel(t), "-initrd", m.path("initramfs"), "-append", commandLine,
+		"-kernel", config.kernel(t), "-initrd", m.path("initramfs"),
 		"-serial", "file:" + m.path("console"),
 		"-qmp", "unix:" + m.path("qmp") + ",server=on,wait=off",
 		"-device", "virtio-serial-pci,id=serial",

@@ -15,7 +15,20 @@ const Boot = "/etc/boot.json"
 type BootConfig struct {
 	// Modules are the kernel modules to load, in this order.
 	Modules []string
+	// Root is the serial number of the disk that has the guest's system. If it
+	// is not empty, init starts the system's own init from there, and answers
+	// calls as a process of that system.
+	Root string
 }
+
+// Files is where the initramfs has the files to be put into the system on the
+// disk named by BootConfig.Root, when that boots for the first time.
+const Files = "/files"
+
+// Daemon is the name under which the program is started that answers calls in
+// a system with an init of its own. By the "@", systemd lets it live until the
+// guest is off.
+const Daemon = "@control"
 
 // The methods, each with its arguments and its result.
 const (
@@ -31,6 +44,8 @@ const (
 	MethodVsock       = "vsock"        // Vsock → VsockReply
 
 	MethodVsockRelease = "vsock-release" // nothing → int, how many were held
+	MethodPut          = "put"           // File → nothing
+	MethodGet          = "get"           // Path → File
 )
 
 // Request is one call. Calls run side by side; a reply carries its call's ID.
@@ -55,8 +70,11 @@ type Run struct {
 
 // Ran is how a program ended.
 type Ran struct {
-	Status   int
+	Status int
+	// Output is all it wrote, Stdout what it wrote to its standard output
+	// alone.
 	Output   string
+	Stdout   string
 	TimedOut bool
 }
 
@@ -174,4 +192,17 @@ type Vsock struct {
 type VsockReply struct {
 	Line  string
 	Error string
+}
+
+// Path names a file in the guest.
+type Path struct {
+	Path string
+}
+
+// File is a file in the guest.
+type File struct {
+	Path string
+	// Mode is its permissions.
+	Mode uint32
+	Data []byte
 }

@@ -2,6 +2,9 @@
 // expects, loads the kernel modules it was given, keeps /dev/virtio-ports as
 // udev would, and then does what the host asks for. It lives in memory and
 // touches no disk of its own accord, so it stays alive whatever is frozen.
+//
+// In a guest with a system on a disk it is process 1 only until that disk is
+// mounted; then it goes on as a daemon beside the system's own init.
 package main
 
 import (
@@ -16,7 +19,14 @@ import (
 	"qemu-ga/cmd/internal/vm/control"
 )
 
+// programPath is where programs are found.
+const programPath = "/usr/sbin:/usr/bin:/sbin:/bin"
+
 func main() {
+	if os.Args[0] == control.Daemon {
+		fmt.Fprintln(os.Stderr, "guestinit:", daemon())
+		os.Exit(1)
+	}
 	if err := boot(); err != nil {
 		fmt.Fprintln(os.Stderr, "guestinit:", err)
 		// The host sees the end of the guest at once, not a time-out.
@@ -40,6 +50,9 @@ func boot() error {
 		if err := load(module); err != nil {
 			return err
 		}
+	}
+	if config.Root != "" {
+		return enter(config.Root)
 	}
 	ports, err := watchPorts()
 	if err != nil {
@@ -78,7 +91,7 @@ func prepare() error {
 	if err := unix.Sethostname([]byte("scratch")); err != nil {
 		return err
 	}
-	return os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+	return os.Setenv("PATH", programPath)
 }
 
 func load(module string) error {

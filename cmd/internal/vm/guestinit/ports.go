@@ -47,6 +47,18 @@ func (p *ports) keep() {
 	}
 }
 
+// findPort returns the device file of the port with a name, "" if there is none.
+func findPort(name string) (string, error) {
+	devices, err := filepath.Glob("/sys/class/virtio-ports/*")
+	for _, device := range devices {
+		is, err := os.ReadFile(filepath.Join(device, "name"))
+		if err == nil && strings.TrimSpace(string(is)) == name {
+			return filepath.Join("/dev", filepath.Base(device)), nil
+		}
+	}
+	return "", err
+}
+
 func (p *ports) link() error {
 	devices, err := filepath.Glob("/sys/class/virtio-ports/*")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -25,6 +26,7 @@ type processes struct {
 type process struct {
 	cmd    *exec.Cmd
 	output *output
+	stdout *output
 	done   chan struct{}
 }
 
@@ -53,10 +55,10 @@ func launch(argv, env []string) (*process, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("no program to run")
 	}
-	p := &process{output: &output{}, done: make(chan struct{})}
+	p := &process{output: &output{}, stdout: &output{}, done: make(chan struct{})}
 	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout = p.output
+	p.cmd.Stdout = io.MultiWriter(p.output, p.stdout)
 	p.cmd.Stderr = p.output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// A daemon that goes to the background keeps the pipes open for ever.
@@ -97,9 +99,11 @@ func (*processes) run(args control.Run) (control.Ran, error) {
 		// A process that is stuck in the kernel does not die of this, and is
 		// not waited for either.
 		_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
-		return control.Ran{Status: -1, Output: p.output.String(), TimedOut: true}, nil
+		return control.Ran{Status: -1, Output: p.output.String(), Stdout: p.stdout.String(), TimedOut: true}, nil
 	}
-	return control.Ran{Status: p.cmd.ProcessState.ExitCode(), Output: p.output.String()}, nil
+	return control.Ran{
+		Status: p.cmd.ProcessState.ExitCode(), Output: p.output.String(), Stdout: p.stdout.String(),
+	}, nil
 }
 
 func (ps *processes) start(args control.Start) (control.Started, error) {

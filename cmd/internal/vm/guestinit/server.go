@@ -38,6 +38,8 @@ func newServer() *server {
 		control.MethodVsock:       method(strangers.call),
 
 		control.MethodVsockRelease: method(strangers.release),
+		control.MethodPut:          method(put),
+		control.MethodGet:          method(get),
 	}}
 }
 
