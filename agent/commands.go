@@ -15,41 +15,41 @@ func table() []*Command {
 		command("guest-sync", syncID, instant|frozenToo|resyncs),
 		command("guest-ping", ping, instant|frozenToo),
 		command("guest-get-time", (*Agent).getTime, 0),
-		command("guest-set-time", (*Agent).setTime, 0),
+		command("guest-set-time", (*Agent).setTime, privileged),
 		command("guest-info", (*Agent).info, instant|frozenToo),
-		command("guest-shutdown", (*Agent).shutdown, silent),
-		command("guest-file-open", (*Agent).fileOpen, 0),
-		command("guest-file-close", (*Agent).fileClose, 0),
+		command("guest-shutdown", (*Agent).shutdown, silent|privileged),
+		command("guest-file-open", (*Agent).fileOpen, privileged),
+		command("guest-file-close", (*Agent).fileClose, privileged),
 		command("guest-file-read", (*Agent).fileRead, 0),
 		command("guest-file-write", (*Agent).fileWrite, 0),
 		command("guest-file-seek", (*Agent).fileSeek, 0),
 		command("guest-file-flush", (*Agent).fileFlush, 0),
 		command("guest-fsfreeze-status", (*Agent).freezeStatus, instant|frozenToo),
-		command("guest-fsfreeze-freeze", (*Agent).freezeAll, freezes),
-		command("guest-fsfreeze-freeze-list", (*Agent).freezeList, freezes),
-		command("guest-fsfreeze-thaw", (*Agent).thaw, frozenToo|thaws),
-		command("guest-fstrim", (*Agent).trim, 0),
-		command("guest-suspend-disk", (*Agent).suspendDisk, silent),
-		command("guest-suspend-ram", (*Agent).suspendRAM, silent),
-		command("guest-suspend-hybrid", (*Agent).suspendHybrid, silent),
+		command("guest-fsfreeze-freeze", (*Agent).freezeAll, freezes|privileged),
+		command("guest-fsfreeze-freeze-list", (*Agent).freezeList, freezes|privileged),
+		command("guest-fsfreeze-thaw", (*Agent).thaw, frozenToo|thaws|privileged),
+		command("guest-fstrim", (*Agent).trim, privileged),
+		command("guest-suspend-disk", (*Agent).suspendDisk, silent|privileged),
+		command("guest-suspend-ram", (*Agent).suspendRAM, silent|privileged),
+		command("guest-suspend-hybrid", (*Agent).suspendHybrid, silent|privileged),
 		command("guest-network-get-interfaces", (*Agent).networkInterfaces, 0),
 		command("guest-get-vcpus", (*Agent).vcpus, 0),
-		command("guest-set-vcpus", (*Agent).setVCPUs, 0),
+		command("guest-set-vcpus", (*Agent).setVCPUs, privileged),
 		command("guest-get-disks", (*Agent).disks, 0),
 		command("guest-get-fsinfo", (*Agent).fsInfo, 0),
-		command("guest-set-user-password", (*Agent).setUserPassword, 0),
+		command("guest-set-user-password", (*Agent).setUserPassword, privileged),
 		command("guest-get-memory-blocks", (*Agent).memoryBlocks, 0),
-		command("guest-set-memory-blocks", (*Agent).setMemoryBlocks, 0),
+		command("guest-set-memory-blocks", (*Agent).setMemoryBlocks, privileged),
 		command("guest-get-memory-block-info", (*Agent).memoryBlockInfo, 0),
-		command("guest-exec-status", (*Agent).execStatus, instant),
-		command("guest-exec", (*Agent).exec, 0),
+		command("guest-exec-status", (*Agent).execStatus, instant|privileged),
+		command("guest-exec", (*Agent).exec, privileged),
 		command("guest-get-host-name", (*Agent).hostName, 0),
 		command("guest-get-users", (*Agent).users, 0),
 		command("guest-get-timezone", (*Agent).timezone, 0),
 		command("guest-get-osinfo", (*Agent).osInfo, 0),
-		command("guest-ssh-get-authorized-keys", (*Agent).sshGet, 0),
-		command("guest-ssh-add-authorized-keys", (*Agent).sshAdd, 0),
-		command("guest-ssh-remove-authorized-keys", (*Agent).sshRemove, 0),
+		command("guest-ssh-get-authorized-keys", (*Agent).sshGet, privileged),
+		command("guest-ssh-add-authorized-keys", (*Agent).sshAdd, privileged),
+		command("guest-ssh-remove-authorized-keys", (*Agent).sshRemove, privileged),
 		command("guest-get-diskstats", (*Agent).diskStats, 0),
 		command("guest-get-cpustats", (*Agent).cpuStats, 0),
 		command("guest-get-load", (*Agent).loadAverage, 0),
@@ -88,6 +88,9 @@ const (
 	freezes
 	// thaws: it ends a freeze that is running.
 	thaws
+	// privileged: it changes the guest, or shows what is not for everybody;
+	// the log tells of it.
+	privileged
 )
 
 // Command is one row of the table.
@@ -113,7 +116,10 @@ func command[A, R any](name string, handler func(*Agent, context.Context, A) (R,
 			if err := req.Decode(&args); err != nil {
 				return nil, err
 			}
-			return handler(a, ctx, args)
+			if traits&privileged == 0 {
+				return handler(a, ctx, args)
+			}
+			return audited(a, ctx, name, func(ctx context.Context) (R, error) { return handler(a, ctx, args) })
 		},
 	}
 }

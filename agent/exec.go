@@ -9,9 +9,6 @@ import (
 	"qemu-ga/agent/qapi"
 )
 
-// maxAudited bounds how much of a command line the log repeats.
-const maxAudited = 1024
-
 // execArgs are the arguments of guest-exec.
 type execArgs struct {
 	// Path is the program; without a slash it is looked for in PATH, that of
@@ -114,11 +111,12 @@ type execStatus struct {
 // exec answers guest-exec.
 func (a *Agent) exec(ctx context.Context, args execArgs) (execStarted, error) {
 	line := strings.Join(append([]string{args.Path}, args.Arg...), " ")
-	a.audit(ctx, `guest-exec called: "`+line[:min(len(line), maxAudited)]+`"`)
+	a.audit(ctx, `guest-exec called: "`+clipped(line, maxAudited)+`"`)
 	pid, err := a.children.start(args)
 	if err != nil {
 		return execStarted{}, err
 	}
+	a.outcome(ctx, "pid %d", pid)
 	return execStarted{PID: int64(pid)}, nil
 }
 
@@ -131,14 +129,17 @@ func (a *Agent) execStatus(ctx context.Context, args execStatusArgs) (execStatus
 	case c == nil:
 		return execStatus{}, fmt.Errorf("PID %d does not exist", args.PID)
 	case !ended:
+		a.outcome(ctx, "running")
 		return execStatus{}, nil
 	}
 	status := execStatus{Exited: true}
 	switch code, signal := c.status.ExitStatus(), int(c.status.Signal()); {
 	case c.status.Exited():
 		status.ExitCode = &code
+		a.outcome(ctx, "exit code %d", code)
 	case c.status.Signaled():
 		status.Signal = &signal
+		a.outcome(ctx, "signal %d", signal)
 	}
 	status.OutData, status.OutTruncated = c.out.result()
 	status.ErrData, status.ErrTruncated = c.err.result()

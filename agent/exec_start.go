@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strings"
@@ -15,22 +16,30 @@ import (
 // defaultPath is where programs are looked for without a PATH.
 const defaultPath = "/bin:/usr/bin"
 
-// launch starts the program of args with the three standard files. It fails
-// as the program itself would: the caller knows that there is no process.
-func launch(args execArgs, files []*os.File) (*os.Process, error) {
+// shell runs scripts that do not say what runs them.
+const shell = "/bin/sh"
+
+// launch starts the program of args with the three standard files, if allow,
+// where it is not nil, covers it. It fails as the program itself would: the
+// caller knows that there is no process.
+func launch(allow *guest.PathList, args execArgs, files []*os.File) (*os.Process, error) {
 	env := os.Environ()
 	if args.Env != nil {
 		env = append([]string{}, *args.Env...) // empty, and not nil
 	}
+	if allow != nil && args.Env != nil && len(env) > 0 {
+		// LD_PRELOAD and its like make any program another.
+		return nil, notStarted(args.Path, errEnvironment)
+	}
 	attr := &os.ProcAttr{Env: env, Files: files}
-	refused := unix.ENOENT
+	refused := error(unix.ENOENT)
 	for _, file := range candidates(args.Path, env) {
-		process, err := startFile(file, args, attr)
+		process, err := startNamed(allow, file, args, attr)
 		switch {
 		case err == nil:
 			return process, nil
-		case errors.Is(err, unix.EACCES):
-			refused = unix.EACCES // unless another directory has it
+		case errors.Is(err, unix.EACCES), errors.Is(err, guest.ErrRefused):
+			refused = err // unless another directory has it
 		case strings.Contains(args.Path, "/"), !missing(err):
 			return nil, notStarted(args.Path, err)
 		}
@@ -38,19 +47,57 @@ func launch(args execArgs, files []*os.File) (*os.Process, error) {
 	return nil, notStarted(args.Path, refused)
 }
 
-// startFile starts one file, a script without #! by the shell. A file that
-// cannot be run is found out before there is a process.
-func startFile(file string, args execArgs, attr *os.ProcAttr) (*os.Process, error) {
-	if err := unix.Access(file, unix.X_OK); err != nil {
+var errEnvironment = fmt.Errorf("%w: no environment may be given", guest.ErrRefused)
+
+// startNamed starts one file by its name, or under a policy by its descriptor:
+// then no other can be put in its place.
+func startNamed(allow *guest.PathList, file string, args execArgs, attr *os.ProcAttr) (*os.Process, error) {
+	if allow == nil {
+		if err := unix.Access(file, unix.X_OK); err != nil {
+			return nil, err
+		}
+		return startFile(file, args, attr)
+	}
+	program, err := allow.OpenProgram(file)
+	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = program.Close() }()
+	name := guest.Descriptor(int(program.Fd()))
+	if err := unix.Access(name, unix.X_OK); err != nil {
+		return nil, err
+	}
+	if isScript(name) {
+		// Who runs it must be able to open it. A binary does without, and
+		// so gets no descriptor that is not its own.
+		with := *attr
+		with.Files = append(append([]*os.File{}, attr.Files...), program)
+		attr, name = &with, guest.Descriptor(len(attr.Files))
+	}
+	return startFile(name, args, attr)
+}
+
+// isScript tells whether a program is run by another.
+func isScript(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false // nor could another open it
+	}
+	defer func() { _ = f.Close() }()
+	magic := make([]byte, 4)
+	_, err = io.ReadFull(f, magic)
+	return err != nil || string(magic) != "\x7fELF"
+}
+
+// startFile starts one file, a script without #! by the shell. The caller has
+// found out that it can be run: later there would be a process.
+func startFile(file string, args execArgs, attr *os.ProcAttr) (*os.Process, error) {
 	// What the agent was itself started with is not for the program.
 	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
 	process, err := os.StartProcess(file, append([]string{args.Path}, args.Arg...), attr)
 	if !errors.Is(err, unix.ENOEXEC) {
 		return process, err
 	}
-	const shell = "/bin/sh"
 	return os.StartProcess(shell, append([]string{shell, file}, args.Arg...), attr)
 }
 

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"qemu-ga/agent/guest"
 )
 
 const (
@@ -31,9 +33,10 @@ type child struct {
 // childTable holds the processes until their end has been told. They belong
 // to the agent and not to a connection, and outlive both.
 type childTable struct {
-	limit int          // bytes kept of each output
-	held  atomic.Int64 // bytes of output that are kept
-	input atomic.Int64 // bytes of input that wait to be read
+	limit int             // bytes kept of a process's outputs
+	allow *guest.PathList // the programs that may run; nil is any
+	held  atomic.Int64    // bytes of output that are kept
+	input atomic.Int64    // bytes of input that wait to be read
 
 	mu      sync.Mutex
 	byPID   map[int64]*child
@@ -41,13 +44,13 @@ type childTable struct {
 	started uint64
 }
 
-// newChildTable makes a table that keeps up to limit bytes of each output, 0
-// is maxOutput.
-func newChildTable(limit int) *childTable {
+// newChildTable makes a table that keeps up to limit bytes of a process's
+// outputs, 0 is maxOutput, and runs the programs that allow covers, nil is any.
+func newChildTable(limit int, allow *guest.PathList) *childTable {
 	if limit == 0 {
 		limit = maxOutput
 	}
-	return &childTable{limit: limit, byPID: map[int64]*child{}}
+	return &childTable{limit: limit, allow: allow, byPID: map[int64]*child{}}
 }
 
 // start starts a process and returns its number.
@@ -96,7 +99,7 @@ func (t *childTable) launch(c *child, args execArgs) (*os.Process, *wiring, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	process, err := launch(args, w.theirs[:])
+	process, err := launch(t.allow, args, w.theirs[:])
 	w.closeTheirs()
 	if err != nil {
 		w.closeOurs()
@@ -182,4 +185,10 @@ func (t *childTable) forget(pid int64, c *child) {
 		c.out.forget()
 		c.err.forget()
 	}
+}
+
+// pass takes the table's lock and gives it back.
+func (t *childTable) pass() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 }

@@ -41,20 +41,24 @@ func (t *childTable) connect(c *child, args execArgs) (w *wiring, err error) {
 	}
 	mode := args.CaptureOutput.value()
 	out := mode == captureStdout || mode == captureSeparated || mode == captureMerged
-	if c.out, w.theirs[1], err = t.outlet(w, out); err != nil {
+	limit := t.limit
+	if mode == captureSeparated {
+		limit /= 2
+	}
+	if c.out, w.theirs[1], err = t.outlet(w, out, limit); err != nil {
 		return w, err
 	}
 	if mode == captureMerged {
 		w.theirs[2] = w.theirs[1]
 		return w, nil
 	}
-	c.err, w.theirs[2], err = t.outlet(w, mode == captureStderr || mode == captureSeparated)
+	c.err, w.theirs[2], err = t.outlet(w, mode == captureStderr || mode == captureSeparated, limit)
 	return w, err
 }
 
 // outlet makes the process's end of an output: of a pipe if it is captured,
-// else of /dev/null.
-func (t *childTable) outlet(w *wiring, captured bool) (*output, *os.File, error) {
+// of which limit bytes are kept, else of /dev/null.
+func (t *childTable) outlet(w *wiring, captured bool, limit int) (*output, *os.File, error) {
 	if !captured {
 		f, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 		return nil, f, err
@@ -63,7 +67,7 @@ func (t *childTable) outlet(w *wiring, captured bool) (*output, *os.File, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	o := &output{limit: t.limit, held: &t.held}
+	o := &output{limit: limit, held: &t.held}
 	w.drains = append(w.drains, drain{from, o})
 	return o, to, nil
 }

@@ -128,8 +128,8 @@ func (a *Agent) fileOpen(ctx context.Context, args fileOpenArgs) (int64, error) 
 	if args.Mode != nil {
 		mode = *args.Mode
 	}
-	a.audit(ctx, "guest-file-open called, filepath: "+args.Path+", mode: "+mode)
-	s, err := openStream(args.Path, mode)
+	a.audit(ctx, "guest-file-open called, filepath: "+clipped(args.Path, maxAudited)+", mode: "+clipped(mode, 8))
+	s, err := openStream(a.paths, args.Path, mode)
 	if err != nil {
 		return 0, err
 	}
@@ -138,7 +138,7 @@ func (a *Agent) fileOpen(ctx context.Context, args fileOpenArgs) (int64, error) 
 		_ = s.close()
 		return 0, err
 	}
-	a.audit(ctx, "guest-file-open, handle: "+strconv.FormatInt(handle, 10))
+	a.outcome(ctx, "handle %d", handle)
 	return handle, nil
 }
 
@@ -151,6 +151,7 @@ func (a *Agent) fileClose(ctx context.Context, args fileHandleArgs) (empty, erro
 		return empty{}, err
 	}
 	a.files.remove(args.Handle)
+	a.outcome(ctx, "%d bytes were read and %d written", s.bytesRead, s.bytesTaken)
 	if err := s.close(); err != nil {
 		return empty{}, fmt.Errorf("failed to close handle: %s", guest.Strerror(err))
 	}

@@ -34,13 +34,20 @@ func openFlags(mode string) (flags int, ok bool) {
 
 // openStream opens a file so that neither that nor any later use can wait for
 // a peer: a FIFO without a writer, a terminal that says nothing.
-func openStream(path, mode string) (*stream, error) {
+//
+// policy, if not nil, says which files may be opened.
+func openStream(policy *guest.FilePolicy, path, mode string) (*stream, error) {
 	flags, ok := openFlags(mode)
 	if !ok {
 		return nil, fmt.Errorf("invalid file open mode '%s'", mode)
 	}
 	flags |= unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	fd, err := createOrOpen(path, flags)
+	fd, err := -1, error(nil)
+	if policy == nil {
+		fd, err = createOrOpen(path, flags)
+	} else {
+		fd, err = openAllowed(policy, path, flags)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("failed to open file '%s' (mode: '%s'): %s", path, mode, guest.Strerror(err))
 	}
@@ -64,6 +71,19 @@ func createOrOpen(path string, flags int) (int, error) {
 	if err := unix.Fchmod(fd, newFileMode); err != nil {
 		_ = unix.Close(fd)
 		_ = unix.Unlink(path)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// openAllowed is createOrOpen under a policy.
+func openAllowed(policy *guest.FilePolicy, path string, flags int) (int, error) {
+	fd, created, err := policy.Open(path, flags)
+	if err != nil || !created {
+		return fd, err
+	}
+	if err := unix.Fchmod(fd, newFileMode); err != nil {
+		_ = unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil

@@ -31,6 +31,8 @@ type stream struct {
 	held     []byte // written by the client, not to the file yet
 	writing  bool   // there has been no seek or read since the last write
 	busy     chan struct{}
+	// bytesRead and bytesTaken count what went to the client and came from it.
+	bytesRead, bytesTaken int64
 }
 
 func newStream(fd, flags int) *stream {
@@ -55,6 +57,7 @@ func (s *stream) release() { <-s.busy }
 // what was read so far. It stops early when ctx is done.
 func (s *stream) read(ctx context.Context, count int) (data []byte, eof bool, err error) {
 	s.writing = false
+	defer func() { s.bytesRead += int64(len(data)) }()
 	data = make([]byte, 0, min(count, s.likelyRest()))
 	for len(data) < count {
 		if ctx.Err() != nil {
@@ -93,6 +96,7 @@ func (s *stream) likelyRest() int {
 // write takes data, and tells how many of its bytes it took: all unless there
 // is an error.
 func (s *stream) write(data []byte) (taken int, err error) {
+	defer func() { s.bytesTaken += int64(taken) }()
 	if len(data) == 0 {
 		return 0, nil
 	}

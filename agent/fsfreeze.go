@@ -61,15 +61,17 @@ func (a *Agent) freeze(ctx context.Context, points []string, timeout *int64) (in
 		}
 		req.Timeout = time.Duration(*timeout) * time.Second
 	}
-	a.audit(ctx, "guest-fsfreeze called")
+	a.announce(ctx, "guest-fsfreeze called")
 	count, err := a.engine.Freeze(ctx, req)
+	a.outcome(ctx, "%d filesystems are frozen", count)
 	return int64(count), err
 }
 
 // thaw answers guest-fsfreeze-thaw with the number of filesystems thawed.
 func (a *Agent) thaw(ctx context.Context, _ noArgs) (int64, error) {
-	a.audit(ctx, "guest-fsthaw called")
+	a.announce(ctx, "guest-fsthaw called")
 	count, err := a.engine.Thaw(ctx)
+	a.outcome(ctx, "%d filesystems were thawed", count)
 	return int64(count), err
 }
 

@@ -52,5 +52,6 @@ func (a *Agent) trim(ctx context.Context, args trimArgs) (trimResponse, error) {
 		}
 		r.Paths = append(r.Paths, one)
 	}
+	a.outcome(ctx, "%d filesystems were asked", len(r.Paths))
 	return r, nil
 }

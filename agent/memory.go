@@ -64,6 +64,7 @@ func (a *Agent) memoryBlocks(context.Context, noArgs) ([]memoryBlock, error) {
 func (a *Agent) setMemoryBlocks(ctx context.Context, args setMemoryBlocksArgs) ([]memoryBlockResponse, error) {
 	a.audit(ctx, fmt.Sprintf("guest-set-memory-blocks called, blocks: %d", len(args.MemBlks)))
 	list := make([]memoryBlockResponse, 0, len(args.MemBlks))
+	done := 0
 	for _, b := range args.MemBlks {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -72,7 +73,11 @@ func (a *Agent) setMemoryBlocks(ctx context.Context, args setMemoryBlocksArgs) (
 		err := a.root.SetMemoryBlock(b.PhysIndex, b.Online)
 		r.Response, r.ErrorCode = blockOutcome(err)
 		list = append(list, r)
+		if err == nil {
+			done++
+		}
 	}
+	a.outcome(ctx, "%d of them are as wanted", done)
 	return list, nil
 }
 

@@ -23,7 +23,7 @@ type setUserPasswordArgs struct {
 // does the work: it knows the system's rules for hashes, and its locks.
 func (a *Agent) setUserPassword(ctx context.Context, args setUserPasswordArgs) (empty, error) {
 	defer clear(args.Password)
-	a.audit(ctx, "guest-set-user-password called, user: "+args.Username)
+	a.audit(ctx, "guest-set-user-password called, user: "+clipped(args.Username, maxAudited))
 	password, _, _ := bytes.Cut(args.Password, []byte{0}) // a C string
 	switch {
 	case bytes.Contains(password, []byte("\n")):
@@ -38,5 +38,8 @@ func (a *Agent) setUserPassword(ctx context.Context, args setUserPasswordArgs) (
 	if args.Crypted {
 		flags = []string{"-e"}
 	}
-	return empty{}, a.root.Run("set user password", bytes.NewReader(line), "chpasswd", flags...)
+	if err := a.root.Run("set user password", bytes.NewReader(line), "chpasswd", flags...); err != nil {
+		return empty{}, hushed{err, "chpasswd refuses"}
+	}
+	return empty{}, nil
 }

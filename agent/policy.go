@@ -27,6 +27,14 @@ func newPolicy(allow, block []string) policy {
 	return policy{allow: set(allow), block: set(block)}
 }
 
+// disable disables a command for good.
+func (p *policy) disable(name string) {
+	if p.block == nil {
+		p.block = map[string]bool{}
+	}
+	p.block[name] = true
+}
+
 // enabled tells whether c may run now. While filesystems are frozen, or a
 // freeze is running, what touches no disk may, and nothing else, whatever the
 // lists say: a host that may not ask for the state, or thaw, would be stuck.

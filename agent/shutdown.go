@@ -18,7 +18,7 @@ func (a *Agent) shutdown(ctx context.Context, args shutdownArgs) (empty, error) 
 	if args.Mode != nil {
 		mode = *args.Mode
 	}
-	a.audit(ctx, "guest-shutdown called, mode: "+mode)
+	a.announce(ctx, "guest-shutdown called, mode: "+clipped(mode, maxAudited))
 	var program, flag string
 	switch mode {
 	case "powerdown":

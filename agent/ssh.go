@@ -43,7 +43,7 @@ type authorizedKeys struct {
 
 // sshGet answers guest-ssh-get-authorized-keys.
 func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, error) {
-	a.audit(ctx, "guest-ssh-get-authorized-keys called, user: "+args.Username)
+	a.audit(ctx, "guest-ssh-get-authorized-keys called, user: "+clipped(args.Username, maxAudited))
 	file, err := a.keysOf(args.Username)
 	if err != nil {
 		return authorizedKeys{}, err
@@ -60,16 +60,17 @@ func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, e
 		}
 	}
 	slices.Reverse(keys)
+	a.outcome(ctx, "%d keys", len(keys))
 	return authorizedKeys{Keys: keys}, nil
 }
 
 // sshAdd answers guest-ssh-add-authorized-keys.
 func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 	a.audit(ctx, fmt.Sprintf("guest-ssh-add-authorized-keys called, user: %s, keys: %d, reset: %t",
-		args.Username, len(args.Keys), args.Reset))
+		clipped(args.Username, maxAudited), len(args.Keys), args.Reset))
 	for _, key := range args.Keys {
 		if strings.HasPrefix(key, "#") || strings.Contains(key, "\n") {
-			return empty{}, fmt.Errorf("invalid OpenSSH public key: '%s'", key)
+			return empty{}, hushed{fmt.Errorf("invalid OpenSSH public key: '%s'", key), "invalid OpenSSH public key"}
 		}
 	}
 	return empty{}, a.changeKeys(args.Username, func(lines []string) []string {
@@ -88,7 +89,7 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 // sshRemove answers guest-ssh-remove-authorized-keys.
 func (a *Agent) sshRemove(ctx context.Context, args sshRemoveArgs) (empty, error) {
 	a.audit(ctx, fmt.Sprintf("guest-ssh-remove-authorized-keys called, user: %s, keys: %d",
-		args.Username, len(args.Keys)))
+		clipped(args.Username, maxAudited), len(args.Keys)))
 	return empty{}, a.changeKeys(args.Username, func(lines []string) []string {
 		return slices.DeleteFunc(lines, func(line string) bool { return slices.Contains(args.Keys, line) })
 	})

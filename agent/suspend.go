@@ -9,19 +9,19 @@ import (
 
 // suspendDisk answers guest-suspend-disk.
 func (a *Agent) suspendDisk(ctx context.Context, _ noArgs) (empty, error) {
-	a.audit(ctx, "guest-suspend-disk called")
+	a.announce(ctx, "guest-suspend-disk called")
 	return empty{}, a.suspend(guest.SuspendDisk)
 }
 
 // suspendRAM answers guest-suspend-ram.
 func (a *Agent) suspendRAM(ctx context.Context, _ noArgs) (empty, error) {
-	a.audit(ctx, "guest-suspend-ram called")
+	a.announce(ctx, "guest-suspend-ram called")
 	return empty{}, a.suspend(guest.SuspendRAM)
 }
 
 // suspendHybrid answers guest-suspend-hybrid.
 func (a *Agent) suspendHybrid(ctx context.Context, _ noArgs) (empty, error) {
-	a.audit(ctx, "guest-suspend-hybrid called")
+	a.announce(ctx, "guest-suspend-hybrid called")
 	return empty{}, a.suspend(guest.SuspendHybrid)
 }
 

@@ -47,10 +47,10 @@ func (a *Agent) setVCPUs(ctx context.Context, args setVCPUsArgs) (int64, error) 
 	a.audit(ctx, fmt.Sprintf("guest-set-vcpus called, processors: %d", len(args.VCPUs)))
 	for i, v := range args.VCPUs {
 		if err := a.setVCPU(v); err != nil {
-			a.log.Warn("cannot set a processor: " + err.Error())
 			if i == 0 {
 				return 0, err
 			}
+			a.outcome(ctx, "%d of them are as wanted: %v", i, err)
 			return int64(i), nil
 		}
 	}
