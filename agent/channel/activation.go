@@ -80,5 +80,5 @@ func openActivated(cfg Config) (Listener, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("socket activation: descriptor %d is no unix socket", firstListenFD), ln.Close())
 	}
-	return newSocketListener(name, unixLn, cfg.Log, admitUnix), nil
+	return newSocketListener(name, unixLn, cfg.Log, admitUnix(cfg.AllowUIDs)), nil
 }

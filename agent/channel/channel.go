@@ -76,6 +76,10 @@ type Config struct {
 	// AllowCIDs are the only vsock peers that are served. Nil stands for
 	// the host alone (CID 2).
 	AllowCIDs []uint32
+	// AllowUIDs are the only users whose programs are served on a unix
+	// socket, beside root and the agent's own user. Where there are any, the
+	// socket's mode keeps nobody out.
+	AllowUIDs []uint32
 	// Log is told of what is waited for and who is refused. It may be nil.
 	Log *slog.Logger
 }

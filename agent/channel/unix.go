@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,8 +25,17 @@ const (
 	probePeriod = 20 * time.Millisecond
 )
 
-// listenUnix listens on a unix socket with mode 0777 less the umask. What is
-// at the path is removed first, as qemu-ga does, unless somebody answers.
+const (
+	// ownMode is the mode of a socket that serves root and the agent's user,
+	// openMode that of one for other users, too, who are told apart by their
+	// credentials.
+	ownMode  = 0o600
+	openMode = 0o666
+)
+
+// listenUnix listens on a unix socket that only those may connect to who are
+// served. What is at the path is removed first, as qemu-ga does, unless
+// somebody answers.
 func listenUnix(ctx context.Context, cfg Config) (Listener, error) {
 	if len(cfg.Path) > maxSocketPath {
 		return nil, fmt.Errorf("UNIX socket path '%s' is too long: choose one of at most %d bytes with --path", cfg.Path, maxSocketPath)
@@ -33,25 +43,49 @@ func listenUnix(ctx context.Context, cfg Config) (Listener, error) {
 	if err := clearSocketPath(ctx, cfg.Path); err != nil {
 		return nil, err
 	}
-	addr := &net.UnixAddr{Name: cfg.Path, Net: "unix"}
-	if addr.Name[0] == '@' {
-		addr.Name = "./" + addr.Name // to package net, @ means a name outside the file system
+	name := cfg.Path
+	if name[0] == '@' {
+		name = "./" + name // to package net, @ means a name outside the file system
 	}
-	ln, err := net.ListenUnix("unix", addr)
+	ln, err := bindUnix(ctx, name, cfg.AllowUIDs)
 	if err != nil {
 		return nil, fmt.Errorf("Failed to bind socket to %s: %w: choose another path with --path", cfg.Path, errnoOf(err)) //nolint:staticcheck // qemu-ga's words
 	}
 	// Package net would remove whatever is at the path by then.
 	ln.SetUnlinkOnClose(false)
-	l := newSocketListener(UnixListen+" "+cfg.Path, ln, cfg.Log, admitUnix)
-	if ours, err := os.Lstat(addr.Name); err == nil {
+	l := newSocketListener(UnixListen+" "+cfg.Path, ln, cfg.Log, admitUnix(cfg.AllowUIDs))
+	if ours, err := os.Lstat(name); err == nil {
 		l.remove = func() {
-			if now, err := os.Lstat(addr.Name); err == nil && os.SameFile(now, ours) {
-				_ = os.Remove(addr.Name)
+			if now, err := os.Lstat(name); err == nil && os.SameFile(now, ours) {
+				_ = os.Remove(name)
 			}
 		}
 	}
 	return l, nil
+}
+
+// bindUnix makes the listening socket. The kernel makes its file with the mode
+// that the socket has by then, less the umask: so at no time is it open to
+// more users than in the end.
+func bindUnix(ctx context.Context, name string, uids []uint32) (*net.UnixListener, error) {
+	mode := uint32(ownMode)
+	if len(uids) > 0 {
+		mode = openMode
+	}
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		return errors.Join(raw.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), mode) }), err)
+	}}
+	ln, err := lc.Listen(ctx, "unix", name)
+	if err != nil {
+		return nil, err
+	}
+	if len(uids) > 0 { // whatever the umask
+		if err := os.Chmod(name, openMode); err != nil {
+			return nil, errors.Join(err, ln.Close())
+		}
+	}
+	return ln.(*net.UnixListener), nil
 }
 
 // clearSocketPath removes the file or the dead socket at path.
@@ -104,24 +138,38 @@ func probe(ctx context.Context, path string) error {
 	return err
 }
 
-// admitUnix names a client by its credentials; the mode of the socket has
-// decided that it may connect.
-func admitUnix(c net.Conn) (string, error) {
-	raw, err := c.(*net.UnixConn).SyscallConn()
+// admitUnix serves the programs of root, of the agent's own user and of the
+// users given, and names them by their credentials: those at the time of their
+// connect(2). The socket's mode alone is no guard where a socket unit or a
+// careless umask has made it.
+func admitUnix(uids []uint32) func(net.Conn) (string, error) {
+	own := uint32(os.Geteuid())
+	return func(c net.Conn) (string, error) {
+		cred, err := credentials(c)
+		if err != nil {
+			return "", err
+		}
+		if cred.Uid != 0 && cred.Uid != own && !slices.Contains(uids, cred.Uid) {
+			return "", fmt.Errorf("unix uid %d pid %d is not allowed (unix-allow-uids)", cred.Uid, cred.Pid)
+		}
+		return fmt.Sprintf("unix uid %d pid %d", cred.Uid, cred.Pid), nil
+	}
+}
+
+// credentials asks the kernel who connected.
+func credentials(c net.Conn) (cred *unix.Ucred, err error) {
+	conn, ok := c.(*net.UnixConn)
+	if !ok {
+		return nil, errors.New("it is on no unix socket")
+	}
+	raw, err := conn.SyscallConn()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return "", err
-	}
-	if credErr != nil {
-		return "", credErr
-	}
-	return fmt.Sprintf("unix uid %d pid %d", cred.Uid, cred.Pid), nil
+	controlErr := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	return cred, errors.Join(controlErr, err)
 }
 
 // errnoOf returns the error number within err: the path and the call that

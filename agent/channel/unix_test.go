@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -154,13 +155,88 @@ func TestUnixWhatIsAtThePath(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The socket is open to those who are served, whatever the umask.
 func TestUnixMode(t *testing.T) {
-	old := syscall.Umask(0o027)
-	defer syscall.Umask(old)
-	_, path, _ := listenHere(t)
-	st, err := os.Stat(path)
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o750), st.Mode().Perm())
+	for _, umask := range []int{0, 0o027, 0o077, 0o777} {
+		for mode, uids := range map[os.FileMode][]uint32{0o600 &^ os.FileMode(umask): nil, 0o666: {1000}} {
+			old := syscall.Umask(umask)
+			path := filepath.Join(t.TempDir(), "ga.sock")
+			l, err := Open(t.Context(), Config{Method: UnixListen, Path: path, AllowUIDs: uids})
+			syscall.Umask(old)
+			require.NoError(t, err)
+			st, err := os.Stat(path)
+			require.NoError(t, err)
+			require.Equal(t, mode, st.Mode().Perm(), "umask %o, users %v", umask, uids)
+			require.NoError(t, l.Close())
+		}
+	}
+}
+
+// Who connects counts, and not only whether the socket's mode lets them.
+func TestUnixPeers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("connects as other users: run as root")
+	}
+	const jo, other = 12345, 23456
+	for _, tt := range []struct {
+		allow    []uint32
+		uid      int
+		admitted bool
+	}{
+		{nil, 0, true},
+		{nil, jo, false},
+		{[]uint32{jo}, 0, true},
+		{[]uint32{jo}, jo, true},
+		{[]uint32{jo}, other, false},
+	} {
+		var log logged
+		dir := t.TempDir()
+		for d := dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+			require.NoError(t, os.Chmod(d, 0o755))
+		}
+		path := filepath.Join(dir, "ga.sock")
+		l := open(t, Config{Method: UnixListen, Path: path, AllowUIDs: tt.allow, Log: log.logger()})
+		require.NoError(t, os.Chmod(path, 0o777)) // as a careless administrator
+		answer := make(chan string, 1)
+		go func() { answer <- shout(path, tt.uid) }()
+		ch := acceptAside(t.Context(), l)
+		if tt.admitted {
+			conn := requireAccepted(t, ch)
+			require.Contains(t, conn.Peer(), fmt.Sprintf("unix uid %d pid ", tt.uid))
+			require.NoError(t, conn.Close())
+			<-answer
+			continue
+		}
+		require.Empty(t, <-answer, "%+v", tt)
+		requirePending(t, ch)
+		require.Contains(t, log.String(), fmt.Sprintf("unix uid %d pid %d is not allowed (unix-allow-uids)", tt.uid, os.Getpid()))
+		// And nobody has a place less for it.
+		dial(t, path)
+		requireAccepted(t, ch)
+	}
+}
+
+// shout connects as a user, and returns what it hears until the end or why
+// there is no connection.
+func shout(path string, uid int) string {
+	heard := make(chan string)
+	go func() {
+		runtime.LockOSThread() // which ends with this goroutine
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
+			heard <- errno.Error()
+			return
+		}
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			heard <- err.Error()
+			return
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(soon))
+		data, _ := io.ReadAll(c) // a reset is an end, too
+		heard <- string(data)
+	}()
+	return <-heard
 }
 
 func TestUnixAtSignIsAFile(t *testing.T) {

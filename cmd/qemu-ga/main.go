@@ -107,7 +107,8 @@ func serve(o options, getenv func(string) string, report *daemonReport) error {
 		}
 	}()
 	listener, err := channel.Open(ctx, channel.Config{
-		Method: o.method, Path: o.path, Retry: o.retry, Activated: o.activated, AllowCIDs: o.allowCIDs, Log: logger,
+		Method: o.method, Path: o.path, Retry: o.retry, Activated: o.activated, AllowCIDs: o.allowCIDs,
+		AllowUIDs: o.allowUIDs, Log: logger,
 	})
 	if err != nil {
 		if ctx.Err() != nil {

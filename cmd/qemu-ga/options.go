@@ -54,6 +54,7 @@ type options struct {
 
 	freeze    freezeOptions
 	allowCIDs []uint32 // vsock peers served; nil is the host alone
+	allowUIDs []uint32 // users served on a unix socket beside root
 
 	// warnings are for the log, once there is one.
 	warnings []string

@@ -56,6 +56,7 @@ var settings = []setting{
 	{"fsfreeze", "expedite", func(o *options) value { return (*boolValue)(&o.freeze.expedite) }, false},
 	{"fsfreeze", "exclude", func(o *options) value { return (*listValue)(&o.freeze.exclude) }, false},
 	{"fsfreeze", "report-expiry", func(o *options) value { return (*boolValue)(&o.freeze.reportExpiry) }, false},
+	{"unix", "allow-uids", func(o *options) value { return (*uidsValue)(&o.allowUIDs) }, false},
 	{"vsock", "allow-cids", func(o *options) value { return (*cidsValue)(&o.allowCIDs) }, false},
 }
 

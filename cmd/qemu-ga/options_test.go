@@ -74,6 +74,7 @@ func TestParseOptions(t *testing.T) {
 		"--fsfreeze-expedite 0":                  with(func(o *options) { o.freeze.expedite = false }),
 		"--fsfreeze-report-expiry=false":         with(func(o *options) { o.freeze.reportExpiry = false }),
 		"--fsfreeze-exc /a --fsfreeze-exc=/b,/c": with(func(o *options) { o.freeze.exclude = []string{"/a", "/b", "/c"} }),
+		"--unix-allow-uids=1000,1001":            with(func(o *options) { o.allowUIDs = []uint32{1000, 1001} }),
 		"--vsock-allow-cids=2,3":                 with(func(o *options) { o.allowCIDs = []uint32{2, 3} }),
 	} {
 		require.Equal(t, want, parse(t, strings.Fields(line)...), line)
@@ -115,6 +116,7 @@ func TestParseOptionsErrors(t *testing.T) {
 		"--fsfreeze-timeout=86401":  `"86401" is not a number of seconds`,
 		"--fsfreeze-timeout=-1":     `"-1" is not a number of seconds`,
 		"--fsfreeze-presync=maybe":  `option '--fsfreeze-presync': "maybe" is neither true nor false`,
+		"--unix-allow-uids=jo":      `option '--unix-allow-uids': "jo" is not a user ID: give numbers`,
 		"--vsock-allow-cids=host":   `option '--vsock-allow-cids': "host" is not a vsock CID: give numbers`,
 	} {
 		_, err := parseOptions(strings.Fields(line), noConfig, "")

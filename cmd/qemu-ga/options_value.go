@@ -71,24 +71,42 @@ func (v *secondsValue) String() string {
 // cidsValue is a list of vsock context IDs.
 type cidsValue []uint32
 
-func (v *cidsValue) set(text string) error {
+func (v *cidsValue) set(text string) (err error) {
+	*v, err = appendNumbers(*v, text, "a vsock CID: give numbers with commas between them, 2 is the host")
+	return err
+}
+
+func (v *cidsValue) String() string { return joinNumbers(*v) }
+
+// uidsValue is a list of users.
+type uidsValue []uint32
+
+func (v *uidsValue) set(text string) (err error) {
+	*v, err = appendNumbers(*v, text, "a user ID: give numbers with commas between them")
+	return err
+}
+
+func (v *uidsValue) String() string { return joinNumbers(*v) }
+
+// appendNumbers appends a list's numbers; what says what each should be.
+func appendNumbers(list []uint32, text, what string) ([]uint32, error) {
 	for _, field := range splitList(text) {
 		n, err := strconv.ParseUint(strings.TrimSpace(field), 10, 32)
 		if err != nil {
-			return fmt.Errorf("%q is not a vsock CID: give numbers with commas between them, 2 is the host", field)
+			return list, fmt.Errorf("%q is not %s", field, what)
 		}
-		*v = append(*v, uint32(n))
+		list = append(list, uint32(n))
 	}
-	return nil
+	return list, nil
 }
 
-func (v *cidsValue) String() string {
+func joinNumbers(list []uint32) string {
 	var b strings.Builder
-	for i, cid := range *v {
+	for i, n := range list {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(strconv.FormatUint(uint64(cid), 10))
+		b.WriteString(strconv.FormatUint(uint64(n), 10))
 	}
 	return b.String()
 }

@@ -19,6 +19,7 @@ Channel
                             ` + defaultSerial + ` for isa-serial)
   -r, --retry-path          wait for a channel that is not there yet
       --vsock-allow-cids=N,...     vsock peers that are served (default 2, the host)
+      --unix-allow-uids=N,...      users served on a unix socket (default root)
 
 Files
   -c, --config=FILE         configuration file (default $QGA_CONF,
