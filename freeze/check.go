@@ -18,8 +18,8 @@ type Check struct {
 	Ready bool `json:"ready"`
 	// Filesystems has every filesystem that holds files.
 	Filesystems []FilesystemReport `json:"filesystems"`
-	// Hook is the program that would be run; absent is none.
-	Hook string `json:"hook,omitempty"`
+	// Hooks are the programs that would be run, in this order.
+	Hooks []string `json:"hooks,omitempty"`
 	// Problems says in words what stands in the way of Ready.
 	Problems []string `json:"problems,omitempty"`
 }
@@ -28,7 +28,7 @@ type Check struct {
 // the pre-sync, and nothing further. It opens the root of every filesystem
 // and changes nothing.
 func (e *Engine) Check() (Check, error) {
-	c := Check{Hook: e.cfg.Hook, Filesystems: []FilesystemReport{}}
+	c := Check{Filesystems: []FilesystemReport{}}
 	mounts, all, err := e.survey()
 	if err != nil {
 		return c, err
@@ -49,10 +49,15 @@ func (e *Engine) Check() (Check, error) {
 	for _, s := range p.skipped {
 		c.Filesystems = append(c.Filesystems, s.describe())
 	}
-	if e.cfg.Hook != "" {
-		if _, err := exec.LookPath(e.cfg.Hook); err != nil {
-			c.Problems = append(c.Problems, fmt.Sprintf("the hook cannot be run, so every freeze fails: %v", err))
+	hooks, err := e.cfg.findHooks()
+	c.Hooks = hooks.programs
+	for _, program := range hooks.programs {
+		if err == nil {
+			_, err = exec.LookPath(program)
 		}
+	}
+	if err != nil {
+		c.Problems = append(c.Problems, fmt.Sprintf("a hook cannot be run, so every freeze fails: %v", err))
 	}
 	c.Ready = len(c.Problems) == 0
 	return c, nil

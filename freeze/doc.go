@@ -18,7 +18,8 @@
 //   - plan: what writes land on makes the order, in levels (graph.go, plan.go);
 //   - open: every target, before anything is frozen (target.go);
 //   - sync: through the freezer, while applications run on (presync.go);
-//   - hook: the application's own preparations (hook.go);
+//   - hooks: the applications' own preparations (hooks.go; which they are
+//     hookdir.go and trusted.go, one run hook.go);
 //   - window: the freezer, a child process, calls FIFREEZE level by level
 //     (freezer.go; the agent's side is child.go and window.go, what they say
 //     to each other wire.go);

@@ -61,7 +61,7 @@ type Config struct {
 	// may take. Zero means the default.
 	Timeout, WindowTimeout time.Duration
 	// StallTimeout is after how long without a completed write a disk counts
-	// as hung, HookTimeout how long one run of the hook may take. Zero means
+	// as hung, HookTimeout how long one run of a hook may take. Zero means
 	// the default.
 	StallTimeout, HookTimeout time.Duration
 	// NoPresync leaves out the sync before the freeze, NoExpedite the
@@ -74,8 +74,16 @@ type Config struct {
 	// frozen: mount points if they begin with "/", else filesystem types.
 	Exclude []string
 	// Hook is a program that is run with "freeze" before the filesystems are
-	// frozen and with "thaw" after they are thawed; "" is none.
+	// frozen and with "thaw" after they are thawed; "" is none. A directory
+	// stands for the scripts in it, and so does the name of a file that is not
+	// there while there is a directory of that name with ".d": they are run in
+	// the order of their names for "freeze" and backwards for "thaw", and a
+	// freeze that fails calls each that was started with "freeze-failed" and
+	// then with "thaw".
 	Hook string
+	// HookDirs are further directories of such scripts, looked at only if Hook
+	// stands for one. A script hides those of its name in later ones.
+	HookDirs []string
 	// Quiet, if not nil, is called with true before the first filesystem is
 	// frozen and with false when all are thawed: in between, the program
 	// must not touch a file on a disk.

@@ -1,7 +1,6 @@
 package freeze
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -129,11 +128,10 @@ func (s *session) refused() error {
 func (s *session) end(req thawRequest) {
 	count, err := s.verdict()
 	s.release()
-	if s.hooked {
-		if herr := s.hook(context.Background(), hookThaw); err == nil {
-			err = herr
-		}
+	if herr := s.endHooks(false); err == nil {
+		err = herr
 	}
+	s.tellOutput()
 	s.e.ended(s, err)
 	req.answer(count, err)
 	close(s.over)
@@ -197,7 +195,7 @@ func (e *Engine) ended(s *session, err error) {
 // expire goes into the state Expired: the host is owed the news. It ends by
 // itself after a while, as some hosts freeze no guest that says "frozen".
 func (e *Engine) expire(owed state, stay time.Duration) {
-	owed.Phase, owed.Targets, owed.Hook, owed.RCU = Expired, nil, "", false
+	owed.Phase, owed.Targets, owed.Hooks, owed.RCU = Expired, nil, nil, false
 	e.state, e.owed = Expired, owed
 	e.keepState()
 	e.cfg.Log.Warn(owed.news().Error())

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -15,9 +17,14 @@ import (
 const (
 	hookFreeze = "freeze"
 	hookThaw   = "thaw"
+	hookFailed = "freeze-failed"
 )
 
-// HookRun is one run of the hook program.
+// hookVariable tells a hook for how many seconds the filesystems may stay
+// frozen: what it holds for the freeze must be let go by then, whoever dies.
+const hookVariable = "FSFREEZE_TIMEOUT"
+
+// HookRun is one run of a hook.
 type HookRun struct {
 	// Program is the file that was run, Argument its only argument.
 	Program  string `json:"program"`
@@ -34,15 +41,17 @@ type HookRun struct {
 // runHook runs program with one argument, in a session of its own so that all
 // that it starts can be killed with it at the limit. What it leaves running
 // in the background is left alone, and not waited for: only a moment for the
-// rest of its output. started, if not nil, is told its process. The error has
-// qemu-ga's words.
-func runHook(ctx context.Context, program, argument string, limit time.Duration, started func(process)) (HookRun, error) {
+// rest of its output. It is told the freeze's deadline; started, if not nil,
+// is told its process. The error has qemu-ga's words.
+func (e *Engine) runHook(ctx context.Context, program, argument string, deadline time.Duration, started func(process)) (HookRun, error) {
+	limit := e.cfg.HookTimeout
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out := &tail{}
 	call := func(name string, args ...string) (string, error) {
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Stdout, cmd.Stderr = out, out
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", hookVariable, int(math.Ceil(deadline.Seconds()))))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 		cmd.WaitDelay = time.Second

@@ -29,7 +29,7 @@ type Recovery struct {
 }
 
 // Recover thaws what an earlier process with the same state directory left
-// frozen, runs the hook's "thaw" that it owes, and keeps the news for the
+// frozen, runs the hooks' "thaw" that it owes, and keeps the news for the
 // host. It is called once, before the Engine's first use. An error means that
 // something is frozen still, or that it cannot be known: no freeze begins
 // before another call, or a Thaw, has had success.
@@ -86,12 +86,13 @@ func (e *Engine) restore(s state, r *Recovery) error {
 	if err := e.thawMounted(s, r); err != nil {
 		return err
 	}
-	if s.Hook != "" {
-		s.HookProcess.kill() // or it would prepare what is told to go on
-		if _, err := runHook(context.Background(), s.Hook, hookThaw, e.cfg.HookTimeout, nil); err != nil {
-			e.cfg.Log.Error(strings.TrimSpace(err.Error()))
-		}
-	}
+	s.HookProcess.kill() // or it would prepare what is told to go on
+	owed := hookSet{programs: s.Hooks, own: s.HookDirs}
+	_ = owed.end(s.Phase == Freezing, func(program, argument string) error { // its error is logged
+		e.announce(context.Background(), owed, program, argument)
+		run, err := e.runHook(context.Background(), program, argument, s.Deadline, nil)
+		return e.judge(owed, run, err)
+	})
 	return nil
 }
 

@@ -27,7 +27,7 @@ type Report struct {
 	Times Times `json:"times,omitzero"`
 	// Filesystems has every filesystem that holds files, frozen or not.
 	Filesystems []FilesystemReport `json:"filesystems"`
-	// Hooks are the runs of the hook program.
+	// Hooks are the runs of the hooks, in their order.
 	Hooks []HookRun `json:"hooks,omitempty"`
 }
 
@@ -110,7 +110,7 @@ func (s *session) report(now State) Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := Report{
-		State: now, AskedBy: s.by, Since: s.since.UnixNano(), EndedBy: s.why, Times: s.times, Hooks: s.hooks,
+		State: now, AskedBy: s.by, Since: s.since.UnixNano(), EndedBy: s.why, Times: s.times, Hooks: s.runs,
 		Filesystems: []FilesystemReport{},
 	}
 	if !s.frozenAt.IsZero() {

@@ -3,7 +3,6 @@ package freeze
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -28,23 +27,24 @@ type session struct {
 	requests chan thawRequest
 	over     chan struct{} // closed when nothing is held any more
 
-	plan   plan
-	child  *child          // nil when it is gone
-	gone   <-chan struct{} // closed when no thread of the freezer is left
-	rcu    *expedited
-	state  state
-	word   *os.File // the state file in the phase Frozen; nil is none
-	hooked bool     // the hook was run with "freeze" and not with "thaw"
-	quiet  bool
-	known  bool           // the freezer has said what it froze
-	lost   bool           // the freezer died or was ended
-	ghost  bool           // and a thread of it is still in the kernel
-	late   <-chan outcome // thaws of our own that have not returned
+	plan  plan
+	child *child          // nil when it is gone
+	gone  <-chan struct{} // closed when no thread of the freezer is left
+	rcu   *expedited
+	state state
+	word  *os.File // the state file in the phase Frozen; nil is none
+	hooks hookSet  // to be run
+	owed  hookSet  // those that were run with "freeze" and not with "thaw"
+	quiet bool
+	known bool           // the freezer has said what it froze
+	lost  bool           // the freezer died or was ended
+	ghost bool           // and a thread of it is still in the kernel
+	late  <-chan outcome // thaws of our own that have not returned
 
 	mu       sync.Mutex // guards what a report reads
 	targets  []target
 	results  []result
-	hooks    []HookRun
+	runs     []HookRun
 	times    Times
 	frozenAt time.Time
 	thawedAt time.Time
@@ -87,14 +87,14 @@ func (s *session) freeze(ctx context.Context) (err error) {
 	if err := s.prepare(); err != nil || len(s.targets) == 0 {
 		return err
 	}
+	if s.hooks, err = cfg.findHooks(); err != nil {
+		return err
+	}
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	if cfg.Hook != "" {
-		s.mark(Freezing)
-		if err := s.hook(ctx, hookFreeze); err != nil {
-			return err
-		}
+	if err := s.freezeHooks(ctx); err != nil {
+		return err
 	}
 	err = s.window(ctx, standstillLimit)
 	if waited, slow := errors.AsType[*standstillError](err); slow {
@@ -244,30 +244,14 @@ func (e *Engine) mourn(c *child) {
 	}()
 }
 
-// hook runs the hook program.
-func (s *session) hook(ctx context.Context, argument string) error {
-	s.hooked = argument == hookFreeze
-	s.e.cfg.Log.Log(ctx, LevelAudit, fmt.Sprintf("executing fsfreeze hook with arg '%s'", argument))
-	var started func(process)
-	if argument == hookFreeze {
-		started = func(p process) {
-			s.state.HookProcess = p
-			s.e.saveState(s.state)
-		}
-	}
-	run, err := runHook(ctx, s.e.cfg.Hook, argument, s.e.cfg.HookTimeout, started)
-	s.update(func() { s.hooks = append(s.hooks, run) })
-	if err != nil {
-		s.e.cfg.Log.Error(strings.TrimSpace(err.Error()))
-	}
-	return err
-}
-
 // mark leaves word for a restarted agent, before what it speaks of is done:
-// in the phase Freezing that the hook is owed a "thaw", in the phase Frozen
-// which filesystems are, too.
+// in the phase Freezing which hooks are owed a "thaw", in the phase Frozen
+// which filesystems are frozen, too.
 func (s *session) mark(phase State) {
-	s.state = state{Phase: phase, Boot: bootID(), Since: s.since, Deadline: s.deadline, By: s.by, Hook: s.e.cfg.Hook}
+	s.state = state{
+		Phase: phase, Boot: bootID(), Since: s.since, Deadline: s.deadline, By: s.by,
+		Hooks: s.owed.programs, HookDirs: s.owed.own,
+	}
 	if phase == Frozen {
 		s.state.Freezer = findProcess(s.child.cmd.Process.Pid)
 		s.state.RCU = !s.e.cfg.NoExpedite && s.rcu.off()
@@ -302,11 +286,10 @@ func (s *session) disown() {
 // to freeze. What the freezer held it has thawed.
 func (s *session) undo(err error) error {
 	s.release()
-	if s.hooked {
-		if herr := s.hook(context.Background(), hookThaw); err == nil {
-			err = herr
-		}
+	if herr := s.endHooks(true); err == nil {
+		err = herr
 	}
+	s.tellOutput()
 	return err
 }
 

@@ -37,9 +37,11 @@ type state struct {
 	Deadline time.Duration `json:"deadline"`
 	// By says who asked.
 	By string `json:"by,omitempty"`
-	// Hook is the program that was run with "freeze": a "thaw" is owed.
-	Hook string `json:"hook,omitempty"`
-	// HookProcess is that run of it, while it may still be under way.
+	// Hooks are the programs that were run with "freeze", in this order: a
+	// "thaw" is owed. HookDirs tells that they are scripts of hook directories.
+	Hooks    []string `json:"hooks,omitempty"`
+	HookDirs bool     `json:"hook-dirs,omitempty"`
+	// HookProcess is the run of the last, while it may still be under way.
 	HookProcess process `json:"hook-process,omitzero"`
 	// RCU tells that grace periods may have been left expedited.
 	RCU bool `json:"rcu,omitempty"`

@@ -125,21 +125,21 @@ func TestRecoverLater(t *testing.T) {
 	require.True(t, freezetest.Writable(dir, soon))
 }
 
-// An agent that died while its hook prepared the applications has frozen
-// nothing, and owes them the word to go on.
+// An agent that died while its hooks prepared the applications has frozen
+// nothing, and owes those it had started the word to go on.
 func TestRecoverInHook(t *testing.T) {
 	freezetest.Need(t)
-	program, calls := hook(t, "true")
+	dir, calls := scripts(t, map[string]string{"10-a": "", "20-b": "", "30-c": ""})
 	state := t.TempDir()
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	require.NoError(t, err)
-	text := `{"phase":"freezing","boot":"` + string(boot[:36]) + `","hook":"` + program + `"}`
+	text := `{"phase":"freezing","boot":"` + string(boot[:36]) + `","hook-dirs":true,"hooks":["` + dir + `/10-a","` + dir + `/20-b"]}`
 	file := filepath.Join(state, "qga.state.isfrozen")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	e := freeze.New(freeze.Config{StateDir: state})
 	_, err = e.Recover()
 	require.NoError(t, err)
-	requireCalls(t, calls, "thaw")
+	requireCalls(t, calls, "20-b:freeze-failed", "20-b:thaw", "10-a:freeze-failed", "10-a:thaw")
 	require.Equal(t, freeze.Thawed, e.State())
 	require.NoFileExists(t, file)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"qemu-ga/freeze"
@@ -60,8 +61,8 @@ func printCheck(w io.Writer, c freeze.Check) error {
 	for _, f := range c.Filesystems {
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", marks[f.Outcome], f.Mountpoint, f.Type, f.Source, f.Reason)
 	}
-	if c.Hook != "" {
-		_, _ = fmt.Fprintf(table, "\nThe hook %s is run before and after.\n", c.Hook)
+	if len(c.Hooks) > 0 {
+		_, _ = fmt.Fprintf(table, "\nRun before the freeze, and backwards after it:\n  %s\n", strings.Join(c.Hooks, "\n  "))
 	}
 	return table.Flush()
 }

@@ -11,6 +11,16 @@ import (
 	"qemu-ga/freeze"
 )
 
+// hookDirs are where hook scripts are found, where -F names no program that
+// runs them itself: an administrator's in the directory of QEMU and in
+// Fedora's, one for this boot, and what packages bring. SELinux policies know
+// Fedora's by name: with the boolean virt_qemu_ga_run_unconfined, what lies
+// there may do all that root may.
+var hookDirs = []string{
+	"/etc/qemu/fsfreeze-hook.d", "/etc/qemu-ga/fsfreeze-hook.d",
+	"/run/qemu-ga/fsfreeze-hook.d", "/usr/libexec/qemu-ga/fsfreeze-hook.d",
+}
+
 // freezeConfig is what the options say about freezing. log may be nil.
 func freezeConfig(o options, log *logFile, logger *slog.Logger) freeze.Config {
 	cfg := freeze.Config{
@@ -18,7 +28,7 @@ func freezeConfig(o options, log *logFile, logger *slog.Logger) freeze.Config {
 		Timeout:  o.freeze.timeout, WindowTimeout: o.freeze.window,
 		StallTimeout: o.freeze.stall, HookTimeout: o.freeze.hook,
 		NoPresync: !o.freeze.presync, NoExpedite: !o.freeze.expedite, ForgetExpiry: !o.freeze.reportExpiry,
-		Exclude: o.freeze.exclude, Hook: o.hook, Log: logger,
+		Exclude: o.freeze.exclude, Hook: o.hook, HookDirs: hookDirs, Log: logger,
 	}
 	if log != nil {
 		cfg.Quiet = func(quiet bool) {
