@@ -26,9 +26,6 @@ type Debian struct {
 	// Variant is the image the guest starts from. Its own changes stay in an
 	// overlay that goes with the test.
 	Variant Variant
-	// KernelArgs are further words for the kernel's command line, such as
-	// "security=selinux enforcing=1" or "systemd.mask=foo.service".
-	KernelArgs string
 	// NoWait has StartDebian return when the guest can be called, before
 	// systemd has started anything. Ready then waits for the rest.
 	NoWait bool

@@ -38,6 +38,9 @@ type Config struct {
 	NoAgentPort bool
 	// Vsock is the guest's vsock device, if it has one.
 	Vsock *VsockDevice
+	// KernelArgs are further words for the kernel's command line, such as
+	// "security=selinux enforcing=1" or "systemd.mask=foo.service".
+	KernelArgs string
 	// BzImage boots the kernel as a boot loader would: slower, but needed to
 	// suspend the guest.
 	BzImage bool
@@ -79,7 +82,7 @@ func Start(t testing.TB, config Config) *VM {
 	Tools(t, "qemu-system-x86_64")
 	v, listener := prepare(t, config)
 	initramfs(t, config, v.path("initramfs"))
-	v.power(listener, config, "-no-reboot", "-append", commandLine)
+	v.power(listener, config, "-no-reboot", "-append", commandLine+" "+config.KernelArgs)
 	v.boot(config)
 	return v
 }
