@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -96,7 +95,8 @@ type Config struct {
 // guest: a freeze belongs to the guest and not to whoever asked for it. Its
 // methods may be called from any goroutine.
 type Engine struct {
-	cfg Config
+	cfg    Config
+	keeper keeper
 
 	mu      sync.Mutex
 	state   State
@@ -138,7 +138,10 @@ func New(cfg Config) *Engine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{cfg: cfg, state: Thawed, last: Report{State: Thawed}}
+	return &Engine{
+		cfg: cfg, keeper: keeper{dir: cfg.StateDir, log: cfg.Log},
+		state: Thawed, last: Report{State: Thawed},
+	}
 }
 
 // State tells what the Engine is doing.
@@ -174,8 +177,11 @@ func (e *Engine) Freeze(ctx context.Context, req Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = s.freeze(ctx)
-	return e.settle(s, err)
+	count, err := e.settle(s, s.freeze(ctx))
+	if count == 0 {
+		e.keeper.wait()
+	}
+	return count, err
 }
 
 // begin takes the Engine into the state Freezing.
@@ -249,39 +255,11 @@ func (e *Engine) keepState() {
 	s := e.owed
 	s.Targets = e.stuck
 	if s.Phase == "" && len(s.Targets) == 0 {
-		e.dropState()
+		e.keeper.remove()
 		return
 	}
 	if s.Phase == "" {
 		s.Phase, s.Boot = Thawed, bootID()
 	}
-	e.saveState(s)
-}
-
-// dropState removes the state file.
-func (e *Engine) dropState() {
-	if e.cfg.StateDir == "" {
-		return
-	}
-	if err := removeState(e.cfg.StateDir); err != nil {
-		e.cfg.Log.Warn(err.Error())
-	}
-}
-
-// saveState writes the state file. Without it a freeze is less safe, and
-// still a freeze.
-func (e *Engine) saveState(s state) {
-	_ = e.openState(s).Close() // nil is no file
-}
-
-// openState is saveState for a state that is amended later.
-func (e *Engine) openState(s state) *os.File {
-	if e.cfg.StateDir == "" {
-		return nil
-	}
-	file, err := s.write(e.cfg.StateDir)
-	if err != nil {
-		e.cfg.Log.Warn(err.Error())
-	}
-	return file
+	e.keeper.save(s)
 }

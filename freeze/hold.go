@@ -133,6 +133,7 @@ func (s *session) end(req thawRequest) {
 	}
 	s.tellOutput()
 	s.e.ended(s, err)
+	s.e.keeper.wait()
 	req.answer(count, err)
 	close(s.over)
 }

@@ -18,7 +18,7 @@ func (s *session) freezeHooks(ctx context.Context) error {
 		s.mark(Freezing)
 		started := func(p process) {
 			s.state.HookProcess = p
-			s.e.saveState(s.state)
+			s.e.keeper.save(s.state)
 		}
 		if err := s.runHook(ctx, s.owed, program, hookFreeze, started); err != nil {
 			return err

@@ -2,6 +2,7 @@ package freeze
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,11 +40,12 @@ func (e *Engine) Recover() (Recovery, error) {
 	}
 	e.recovering.Lock()
 	defer e.recovering.Unlock()
-	s, found, err := readState(e.cfg.StateDir)
+	s, found, err := readSoon(e.cfg.StateDir)
 	r := Recovery{Found: found, Foreign: found && s.Boot == ""}
 	if found && err == nil {
 		err = e.restore(s, &r)
 	}
+	defer e.keeper.wait()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.left = err
@@ -62,6 +64,22 @@ func (e *Engine) Recover() (Recovery, error) {
 		e.keepState() // which drops an earlier boot's
 	}
 	return r, err
+}
+
+// readSoon is readState for a directory whose disk may not answer.
+func readSoon(dir string) (s state, found bool, err error) {
+	type word struct {
+		state
+		found bool
+	}
+	w, err := within(thawPatience, func() (word, error) {
+		s, found, err := readState(dir)
+		return word{s, found}, err
+	})
+	if errors.Is(err, errNoAnswer) {
+		err = fmt.Errorf("cannot tell whether filesystems are frozen: %w; look at the disk below %s", err, dir)
+	}
+	return w.state, w.found, err
 }
 
 // recoverRest tries again what Recover has failed at.
@@ -126,12 +144,11 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 		if named.Point == "" {
 			continue // somebody else had frozen it before
 		}
-		f := byDev[named.Dev]
-		if f == nil {
+		t, err := e.find(named, byDev[named.Dev])
+		if errors.Is(err, errGone) {
 			r.Gone = append(r.Gone, named.Point)
 			continue
 		}
-		t, err := openTarget(f)
 		if err != nil {
 			failed = append(failed, err.Error())
 			continue
@@ -163,6 +180,20 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 		return fmt.Errorf("cannot thaw what an earlier agent left frozen: %s", strings.Join(failed, "; "))
 	}
 	return nil
+}
+
+// find opens a filesystem that an earlier process froze: f, where it is
+// mounted, or what the kernel keeps of it where that is nil.
+func (e *Engine) find(named stateTarget, f *filesystem) (target, error) {
+	if f != nil {
+		return openTarget(f)
+	}
+	topo := topology{sys: e.cfg.Sys, dev: e.cfg.Dev}
+	t, err := within(thawPatience, func() (target, error) { return topo.reattach(named) })
+	if errors.Is(err, errNoAnswer) {
+		err = fmt.Errorf("cannot thaw %s, which is not mounted any more: %w; look at its disk", named.Point, err)
+	}
+	return t, err
 }
 
 // remains are the filesystems that an earlier process may have left frozen.

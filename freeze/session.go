@@ -3,7 +3,6 @@ package freeze
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -32,9 +31,8 @@ type session struct {
 	gone  <-chan struct{} // closed when no thread of the freezer is left
 	rcu   *expedited
 	state state
-	word  *os.File // the state file in the phase Frozen; nil is none
-	hooks hookSet  // to be run
-	owed  hookSet  // those that were run with "freeze" and not with "thaw"
+	hooks hookSet // to be run
+	owed  hookSet // those that were run with "freeze" and not with "thaw"
 	quiet bool
 	known bool           // the freezer has said what it froze
 	lost  bool           // the freezer died or was ended
@@ -143,8 +141,7 @@ func (s *session) window(ctx context.Context, limit time.Duration) error {
 // and if it waits again it may do so for twice as long.
 func (s *session) again(ctx context.Context, waited *standstillError) error {
 	s.child.close()
-	_ = s.word.Close() // nil is no file
-	s.word, s.known = nil, false
+	s.known = false
 	s.update(func() { s.results = make([]result, len(s.targets)) })
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -256,12 +253,13 @@ func (s *session) mark(phase State) {
 		s.state.Freezer = findProcess(s.child.cmd.Process.Pid)
 		s.state.RCU = !s.e.cfg.NoExpedite && s.rcu.off()
 		for i, t := range s.targets {
-			s.state.Targets = append(s.state.Targets, stateTarget{Dev: t.Dev, Point: t.point, Lands: s.plan.lands[i]})
+			s.state.Targets = append(s.state.Targets, stateTarget{
+				Dev: t.Dev, Type: t.Type, Source: t.Source, Point: t.point, Lands: s.plan.lands[i],
+			})
 		}
-		s.word = s.e.openState(s.state)
-		return
 	}
-	s.e.saveState(s.state)
+	s.e.keeper.save(s.state)
+	s.e.keeper.wait()
 }
 
 // disown takes what somebody else had frozen before out of the state file: a
@@ -269,7 +267,7 @@ func (s *session) mark(phase State) {
 // filesystems are frozen by now.
 func (s *session) disown() {
 	others := func(r result) bool { return r.Freeze == unix.EBUSY }
-	if s.word == nil || !slices.ContainsFunc(s.results, others) {
+	if !slices.ContainsFunc(s.results, others) {
 		return
 	}
 	amended := s.state
@@ -279,7 +277,7 @@ func (s *session) disown() {
 			amended.Targets[i] = stateTarget{} // the others' numbers stay
 		}
 	}
-	amended.amend(s.word)
+	s.e.keeper.amend(amended)
 }
 
 // undo takes back what was begun, after a failure or when there was nothing

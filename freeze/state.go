@@ -61,6 +61,9 @@ type stateTarget struct {
 	Dev   mountinfo.Dev `json:"dev"`
 	Point string        `json:"point"`
 	Lands []int         `json:"lands,omitempty"`
+	// Type and Source find it where it is mounted nowhere any more.
+	Type   string `json:"type,omitempty"`
+	Source string `json:"source,omitempty"`
 }
 
 // foreign is the state of a file that is not ours: qemu-ga's own is empty.

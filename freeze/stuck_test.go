@@ -81,11 +81,7 @@ func TestRecoverLeavesOthers(t *testing.T) {
 	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/b"})
 	require.NoError(t, freezetest.Freeze(theirs))
 	state := t.TempDir()
-	cmd := startAgent(t, state)
-	pids := freezers(t, cmd.Process.Pid)
-	require.NoError(t, cmd.Process.Signal(unix.SIGSTOP))
-	require.NoError(t, unix.Kill(pids[0], unix.SIGKILL))
-	require.NoError(t, cmd.Process.Kill())
+	killBoth(t, startAgent(t, state).Process)
 
 	next := freeze.New(freeze.Config{StateDir: state})
 	r, err := next.Recover()

@@ -43,6 +43,7 @@ func (e *Engine) thaw(ctx context.Context, why string) (int, error) {
 			err := e.owed.news()
 			e.forget()
 			e.mu.Unlock()
+			e.keeper.wait()
 			return 0, err
 		case s == nil:
 			e.mu.Unlock()

@@ -204,7 +204,6 @@ func (s *session) release() {
 		s.quiet = false
 		s.e.cfg.Quiet(false)
 	}
-	_ = s.word.Close() // nil is no file
 	var stuck []stateTarget
 	for i, r := range s.results {
 		if r.Pending {

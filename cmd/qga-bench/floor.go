@@ -5,13 +5,9 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-)
+	"qemu-ga/freeze/freezetest"
 
-// The ioctls of linux/fs.h.
-const (
-	fifreeze = 0xc0045877
-	fithaw   = 0xc0045878
+	"golang.org/x/sys/unix"
 )
 
 // bare freezes and thaws a single idle filesystem without any agent, under
@@ -40,7 +36,7 @@ func (s *stalls) bare(w *writers, dirs []string) error {
 		return err
 	}
 	fd := int(dir.Fd())
-	err = errors.Join(unix.IoctlSetInt(fd, fifreeze, 0), unix.IoctlSetInt(fd, fithaw, 0))
+	err = errors.Join(freezetest.FreezeFD(fd), freezetest.ThawFD(fd))
 	if _, kerr := knob.WriteString("0"); kerr != nil || err != nil {
 		return errors.Join(err, kerr)
 	}

@@ -153,6 +153,12 @@ func Freeze(dir string) error { return ioctl(dir, fifreeze) }
 // Thaw is the opposite of Freeze.
 func Thaw(dir string) error { return ioctl(dir, fithaw) }
 
+// FreezeFD and ThawFD are Freeze and Thaw by an open file or directory.
+func FreezeFD(fd int) error { return unix.IoctlSetInt(fd, fifreeze, 0) }
+
+// ThawFD is the opposite of FreezeFD.
+func ThawFD(fd int) error { return unix.IoctlSetInt(fd, fithaw, 0) }
+
 func ioctl(dir string, request uint) error {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

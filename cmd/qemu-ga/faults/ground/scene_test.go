@@ -228,7 +228,7 @@ func (s *scene) clear() {
 		}
 	}
 	for _, fd := range s.detached {
-		_ = unix.IoctlSetInt(fd, 0xc0045878, 0)
+		_ = freezetest.ThawFD(fd)
 		_ = unix.Close(fd)
 	}
 	for dir, p := range s.probes {
