@@ -66,7 +66,9 @@ func withoutPath(err error) error {
 	return err
 }
 
-// applyConfig sets o from the text of a configuration file.
+// applyConfig sets o from the text of a configuration file. What a file left
+// by another version says in our own groups is taken as far as it is known:
+// the agent runs, and the log names the rest.
 func applyConfig(o *options, path string, data []byte) error {
 	entries, groups, err := parseKeyFile(data)
 	if err != nil {
@@ -88,18 +90,34 @@ func applyConfig(o *options, path string, data []byte) error {
 			// qemu-ga ignores these silently.
 			o.warnings = append(o.warnings, fmt.Sprintf("%s, line %d: key %q of [%s] is not known and is ignored", path, e.line, e.key, e.group))
 		case s == nil:
-			return fmt.Errorf("line %d: key %q of [%s] is not known: use %s", e.line, e.key, e.group, strings.Join(keys, ", "))
+			o.warnings = append(o.warnings, fmt.Sprintf("%s, line %d: key %q of [%s] is not known and is ignored: use %s",
+				path, e.line, e.key, e.group, strings.Join(keys, ", ")))
 		default:
 			text, err := unescape(e.value)
 			if err == nil {
 				err = s.bind(o).set(text)
 			}
-			if err != nil {
+			switch {
+			case err == nil:
+			case e.group == general:
+				// As qemu-ga has it: an agent that took no notice of, say, its
+				// list of blocked commands would be worse than none.
 				return fmt.Errorf("line %d: key %q of [%s]: %w", e.line, e.key, e.group, err)
+			default:
+				o.warnings = append(o.warnings, fmt.Sprintf("%s, line %d: key %q of [%s]: %v: it is left at %s",
+					path, e.line, e.key, e.group, err, shownDefault(s.bind(o))))
 			}
 		}
 	}
 	return nil
+}
+
+// shownDefault is a value as a warning shows it.
+func shownDefault(v value) string {
+	if text := v.String(); text != "" {
+		return text
+	}
+	return "its default"
 }
 
 // keysOf returns the keys that a group has; nil if it is not ours.

@@ -54,15 +54,28 @@ func TestApplyConfigErrors(t *testing.T) {
 		"[general]\n\npath=a\\q":     `line 3: key "path" of [general]: invalid escape sequence "\\q"`,
 		"[general]\npath=a\\":        "ends with a single backslash: write two",
 		"[general]\npath=a\xff":      "it is not UTF-8 text",
-		"[fsfreeze]\ntimout=3":       `line 2: key "timout" of [fsfreeze] is not known: use timeout, window-timeout, stall-timeout, hook-timeout, presync`,
-		"[fsfreeze]\ntimeout=3m":     `line 2: key "timeout" of [fsfreeze]: "3m" is not a number of seconds from 1 to 86400`,
-		"[vsock]\ncids=3":            `line 2: key "cids" of [vsock] is not known: use allow-cids`,
-		"[vsock]\nallow-cids=2;3":    `"2;3" is not a vsock CID`,
 		"daemon=true":                "line 1: the file does not start with a group: begin it with [general]",
 		"\xef\xbb\xbf[general]\nx=y": "line 1: \"\\ufeff[general]\" is not a key-value pair, group, or comment",
 	} {
 		o := defaults()
 		require.ErrorContains(t, applyConfig(&o, "f", []byte(text)), want, text)
+	}
+}
+
+// What another version left in our groups is named, and the rest counts.
+func TestApplyConfigOfAnotherVersion(t *testing.T) {
+	for text, want := range map[string]string{
+		"timout=3":   `f, line 2: key "timout" of [fsfreeze] is not known and is ignored: use timeout, window-timeout, stall-timeout, hook-timeout, presync`,
+		"timeout=3m": `f, line 2: key "timeout" of [fsfreeze]: "3m" is not a number of seconds from 1 to 86400: it is left at 300`,
+	} {
+		o := defaults()
+		require.NoError(t, applyConfig(&o, "f", []byte("[fsfreeze]\n"+text+"\npresync=false\n[vsock]\nallow-cids=2;3\n")))
+		require.Len(t, o.warnings, 2)
+		require.Contains(t, o.warnings[0], want)
+		require.Equal(t, `f, line 5: key "allow-cids" of [vsock]: "2;3" is not a vsock CID: `+
+			`give numbers with commas between them, 2 is the host: it is left at its default`, o.warnings[1])
+		require.Equal(t, 300*time.Second, o.freeze.timeout)
+		require.False(t, o.freeze.presync)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -72,6 +73,12 @@ func start(argv []string, getenv func(string) string, stdout io.Writer, report *
 	if done, err := inform(stdout, o, version, agent.Commands()); done {
 		return err
 	}
+	manager := takeNotifier()
+	if o.daemonize && manager.socket != "" {
+		// A setting for an init script would look like the service's end.
+		o.daemonize = false
+		o.warnings = append(o.warnings, "daemon mode is ignored: a service manager started this process and waits for it")
+	}
 	switch {
 	case o.mode == checkFreeze:
 		return check(o, stdout)
@@ -80,12 +87,12 @@ func start(argv []string, getenv func(string) string, stdout io.Writer, report *
 	case o.daemonize && report == nil:
 		return startDaemon(argv)
 	default:
-		return serve(o, getenv, report)
+		return serve(o, getenv, report, manager)
 	}
 }
 
 // serve is the daemon: it serves hosts until SIGTERM or SIGINT.
-func serve(o options, getenv func(string) string, report *daemonReport) error {
+func serve(o options, getenv func(string) string, report *daemonReport, manager notifier) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	log, err := openLog(o.logFile, getenv)
@@ -106,10 +113,7 @@ func serve(o options, getenv func(string) string, report *daemonReport) error {
 			logger.Error("cannot thaw before the end: " + err.Error())
 		}
 	}()
-	listener, err := channel.Open(ctx, channel.Config{
-		Method: o.method, Path: o.path, Retry: o.retry, Activated: o.activated, AllowCIDs: o.allowCIDs,
-		AllowUIDs: o.allowUIDs, Log: logger,
-	})
+	listener, err := openChannel(ctx, o, logger)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -127,15 +131,37 @@ func serve(o options, getenv func(string) string, report *daemonReport) error {
 			return err
 		}
 	}
+	tell := func(word string) {
+		if err := manager.tell(word); err != nil {
+			logger.Warn(err.Error())
+		}
+	}
+	tell("READY=1")
 	rest := newResting()
 	rest.letGo()
 	a := agent.New(agent.Config{
 		Version: version, Root: "/", Freeze: engine, StateDir: o.stateDir,
 		Allow: o.allow, Block: o.block, Idle: rest.giveBack, Log: logger,
+		Alive: func() { tell("WATCHDOG=1") }, AliveEvery: manager.period,
 	})
 	err = a.Serve(ctx, listener)
+	tell("STOPPING=1")
 	if err != nil && o.daemonize {
 		logger.Error(err.Error()) // nobody waits for a daemon's error
 	}
 	return err
+}
+
+// openChannel opens the channel, or makes that a matter of later.
+func openChannel(ctx context.Context, o options, logger *slog.Logger) (channel.Listener, error) {
+	open := func(ctx context.Context) (channel.Listener, error) {
+		return channel.Open(ctx, channel.Config{
+			Method: o.method, Path: o.path, Retry: o.retry, Activated: o.activated, AllowCIDs: o.allowCIDs,
+			AllowUIDs: o.allowUIDs, Log: logger,
+		})
+	}
+	if o.cloudInit == 0 {
+		return open(ctx)
+	}
+	return &laterListener{open: open, dir: cloudInitRun, limit: o.cloudInit, log: logger}, nil
 }

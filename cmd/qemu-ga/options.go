@@ -53,8 +53,9 @@ type options struct {
 	allow     []string // the only commands enabled; nil is all
 
 	freeze    freezeOptions
-	allowCIDs []uint32 // vsock peers served; nil is the host alone
-	allowUIDs []uint32 // users served on a unix socket beside root
+	cloudInit time.Duration // how long to wait for its end before connecting; 0 is not at all
+	allowCIDs []uint32      // vsock peers served; nil is the host alone
+	allowUIDs []uint32      // users served on a unix socket beside root
 
 	// warnings are for the log, once there is one.
 	warnings []string
@@ -95,7 +96,8 @@ const tryHelp = "try 'qemu-ga --help' for more information"
 //
 // As in qemu-ga the configuration file comes first, whatever the command line
 // says beside its name, and then options from left to right until one that
-// ends the matter, such as --help, or is bad.
+// ends the matter, such as --help, or is bad. --sysconfig stands for the
+// options in its file, of which bad ones are left out.
 func parseOptions(args []string, getenv func(string) string, activated string) (options, error) {
 	o := defaults()
 	if len(args) > 0 {
@@ -104,18 +106,18 @@ func parseOptions(args []string, getenv func(string) string, activated string) (
 		}
 	}
 	given, stray := getopt(args, o.mode)
+	given = o.expand(given)
 	if err := loadConfig(&o, given, getenv); err != nil {
 		return o, err
 	}
 	for _, g := range given {
-		if g.err != nil {
-			return o, fmt.Errorf("%w: %s", g.err, tryHelp)
-		}
-		done, err := g.option.apply(&o, g.value)
-		if err != nil {
-			return o, fmt.Errorf("option '--%s': %w", g.option.long, err)
-		}
-		if done {
+		done, err := g.carryOut(&o)
+		switch {
+		case err != nil && g.from != "":
+			o.warnings = append(o.warnings, fmt.Sprintf("%s: %v; it is ignored", g.from, err))
+		case err != nil:
+			return o, err
+		case done:
 			return o, nil
 		}
 	}
@@ -128,6 +130,45 @@ func parseOptions(args []string, getenv func(string) string, activated string) (
 		o.warnings = append(o.warnings, text+" and is ignored: "+tryHelp)
 	}
 	return o, o.locate(activated)
+}
+
+// expand puts the options in sysconfig files in the place of --sysconfig.
+func (o *options) expand(opts []given) []given {
+	var all []given
+	for _, g := range opts {
+		if g.err != nil || g.option.long != "sysconfig" {
+			all = append(all, g)
+			continue
+		}
+		more, warnings := readSysconfig(g.value)
+		all = append(all, more...)
+		o.warnings = append(o.warnings, warnings...)
+	}
+	return all
+}
+
+// carryOut makes o what the option says. done says that the rest of the
+// command line does not matter.
+func (g given) carryOut(o *options) (done bool, err error) {
+	if g.err != nil {
+		if g.from != "" {
+			return false, g.err
+		}
+		return false, fmt.Errorf("%w: %s", g.err, tryHelp)
+	}
+	if before := o.mode; g.from != "" {
+		// What only prints something is out of place in a file.
+		defer func() {
+			if o.mode != before {
+				o.mode, done, err = before, false, fmt.Errorf("option '--%s' is for a terminal", g.option.long)
+			}
+		}()
+	}
+	done, err = g.option.apply(o, g.value)
+	if err != nil {
+		err = fmt.Errorf("option '--%s': %w", g.option.long, err)
+	}
+	return done, err
 }
 
 // locate settles where the channel is.
@@ -150,7 +191,7 @@ func (o *options) locate(activated string) error {
 // does not matter.
 func (opt *option) apply(o *options, value string) (done bool, err error) {
 	switch opt.long {
-	case "config", "ignored":
+	case "config", "ignored", "sysconfig":
 		return false, nil
 	case "help":
 		o.mode = showHelp

@@ -12,6 +12,7 @@ type given struct {
 	option *option
 	value  string
 	err    error
+	from   string // the place in a sysconfig file; "" is the command line
 }
 
 // getopt reads a command line as getopt_long(3) does: options and other words

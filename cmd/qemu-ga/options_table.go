@@ -57,6 +57,7 @@ var settings = []setting{
 	{"fsfreeze", "exclude", func(o *options) value { return (*listValue)(&o.freeze.exclude) }, false},
 	{"fsfreeze", "report-expiry", func(o *options) value { return (*boolValue)(&o.freeze.reportExpiry) }, false},
 	{"unix", "allow-uids", func(o *options) value { return (*uidsValue)(&o.allowUIDs) }, false},
+	{"cloud-init", "wait", func(o *options) value { return (*waitValue)(&o.cloudInit) }, false},
 	{"vsock", "allow-cids", func(o *options) value { return (*cidsValue)(&o.allowCIDs) }, false},
 }
 
@@ -81,6 +82,7 @@ var optionTable = append([]option{
 	{short: 's', long: "ignored", arg: needsArgument, own: true},
 	// The name up to version 8.
 	{long: "blacklist", arg: needsArgument, group: general, key: "block-rpcs", own: true},
+	{long: "sysconfig", arg: needsArgument, own: true},
 	{long: "json", word: checkFreeze, own: true},
 	{long: "all", word: thawNow, own: true},
 }, ownOptions()...)

@@ -68,6 +68,19 @@ func (v *secondsValue) String() string {
 	return strconv.FormatInt(int64(time.Duration(*v)/time.Second), 10)
 }
 
+// waitValue is a number of seconds, or 0 for not at all.
+type waitValue time.Duration
+
+func (v *waitValue) set(text string) error {
+	if strings.TrimSpace(text) == "0" {
+		*v = 0
+		return nil
+	}
+	return (*secondsValue)(v).set(text)
+}
+
+func (v *waitValue) String() string { return (*secondsValue)(v).String() }
+
 // cidsValue is a list of vsock context IDs.
 type cidsValue []uint32
 

@@ -18,12 +18,16 @@ Channel
                             (default ` + defaultVirtio + `,
                             ` + defaultSerial + ` for isa-serial)
   -r, --retry-path          wait for a channel that is not there yet
+      --cloud-init-wait=SECONDS    connect once cloud-init has finished, at the
+                            latest after this time (0: do not wait)
       --vsock-allow-cids=N,...     vsock peers that are served (default 2, the host)
       --unix-allow-uids=N,...      users served on a unix socket (default root)
 
 Files
   -c, --config=FILE         configuration file (default $QGA_CONF,
                             ` + defaultConfig + `)
+      --sysconfig=FILE      options from a distribution's file of variables, such
+                            as /etc/sysconfig/qemu-ga; may be missing
   -D, --dump-conf           print the configuration that results, and exit
   -l, --logfile=FILE        append the log to FILE (default standard error)
   -f, --pidfile=FILE        with -d (default ` + defaultPIDFile + `)
