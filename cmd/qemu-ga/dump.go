@@ -20,7 +20,7 @@ func inform(w io.Writer, o options, version string, commands []string) (bool, er
 		text = strings.Join(commands, "\n") + "\n"
 	case dumpConfig:
 		text = dump(o)
-	case runDaemon, checkFreeze, thawNow:
+	case runDaemon, checkFreeze, thawNow, printPolicy:
 		return false, nil
 	}
 	_, err := io.WriteString(w, text)

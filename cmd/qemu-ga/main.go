@@ -84,6 +84,8 @@ func start(argv []string, getenv func(string) string, stdout io.Writer, report *
 		return check(o, stdout)
 	case o.mode == thawNow:
 		return thaw(o, stdout)
+	case o.mode == printPolicy:
+		return showPolicy(o, stdout)
 	case o.daemonize && report == nil:
 		return startDaemon(argv)
 	default:

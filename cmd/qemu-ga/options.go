@@ -30,14 +30,16 @@ const (
 	dumpConfig        // -D
 	checkFreeze       // qemu-ga check
 	thawNow           // qemu-ga thaw
+	printPolicy       // qemu-ga policy
 )
 
 // options is all that the command line, the configuration file and the
 // environment say.
 type options struct {
-	mode mode
-	json bool // check --json
-	all  bool // thaw --all
+	mode    mode
+	json    bool // check --json
+	all     bool // thaw --all
+	install bool // policy --install
 
 	daemonize bool
 	method    string
@@ -123,7 +125,7 @@ func parseOptions(args []string, getenv func(string) string, activated string) (
 	}
 	if len(stray) > 0 {
 		text := fmt.Sprintf("'%s' is no option", stray[0])
-		if o.mode == checkFreeze || o.mode == thawNow {
+		if o.mode == checkFreeze || o.mode == thawNow || o.mode == printPolicy {
 			return o, fmt.Errorf("%s: %s", text, tryHelp)
 		}
 		// qemu-ga ignores these silently.
@@ -207,6 +209,9 @@ func (opt *option) apply(o *options, value string) (done bool, err error) {
 		return false, nil
 	case "all":
 		o.all = true
+		return false, nil
+	case "install":
+		o.install = true
 		return false, nil
 	case "block-rpcs", "blacklist", "allow-rpcs":
 		if value == "help" || value == "?" {

@@ -29,7 +29,7 @@ type setting struct {
 }
 
 // words are what the first argument may be instead of an option.
-var words = map[string]mode{"check": checkFreeze, "thaw": thawNow}
+var words = map[string]mode{"check": checkFreeze, "thaw": thawNow, "policy": printPolicy}
 
 // general is the group of qemu-ga's own keys.
 const general = "general"
@@ -85,6 +85,7 @@ var optionTable = append([]option{
 	{long: "sysconfig", arg: needsArgument, own: true},
 	{long: "json", word: checkFreeze, own: true},
 	{long: "all", word: thawNow, own: true},
+	{long: "install", word: printPolicy, own: true},
 }, ownOptions()...)
 
 // ownOptions makes --GROUP-KEY of each key outside [general].

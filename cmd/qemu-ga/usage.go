@@ -4,12 +4,15 @@ package main
 const usage = `Usage: qemu-ga [OPTION]...
        qemu-ga check [--json] [OPTION]...
        qemu-ga thaw [--all] [OPTION]...
+       qemu-ga policy [--install]
 
 Serves the host of this virtual machine as its guest agent. With a word it
 does something for the administrator of the guest instead:
   check   would a snapshot of this guest be consistent? Freezes nothing;
           exit status 0 if so, else 1
   thaw    thaws what an agent froze and left frozen; with --all, everything
+  policy  prints the SELinux module that lets the agent freeze every
+          filesystem; with --install, installs it by semodule
 
 Channel
   -m, --method=METHOD       virtio-serial (default), isa-serial, unix-listen or

@@ -66,11 +66,7 @@ func StartDebian(t testing.TB, d Debian) *VM {
 	runTool(t, "qemu-img", "create", "-q", "-f", "qcow2", "-b", backing, "-F", "raw", overlay.path)
 	v.images[RootDisk] = overlay
 	v.debianInitramfs(d)
-	args := debianCommandLine
-	if strings.Contains(d.KernelArgs, "selinux") {
-		args = strings.Replace(args, "audit=0", "audit=1", 1)
-	}
-	v.power(listener, d.Config, "-append", args+d.KernelArgs,
+	v.power(listener, d.Config, "-append", audited(debianCommandLine+d.KernelArgs),
 		"-blockdev", toJSON(t, overlay.blockdev()), "-device", toJSON(t, overlay.device()))
 	t.Cleanup(v.explain)
 	v.boot(Config{})

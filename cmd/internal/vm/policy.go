@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,4 +84,13 @@ func policyModules(t testing.TB, base PolicyBase) []byte {
 		text = bytes.ReplaceAll(text, []byte(ownMark), []byte(vendorMark))
 	}
 	return text
+}
+
+// audited turns auditing on in a kernel's command line with SELinux: denials
+// are told through it. Another audit= further on would come too late.
+func audited(commandLine string) string {
+	if strings.Contains(commandLine, "selinux") {
+		return strings.Replace(commandLine, "audit=0", "audit=1", 1)
+	}
+	return commandLine
 }

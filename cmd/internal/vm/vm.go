@@ -82,7 +82,7 @@ func Start(t testing.TB, config Config) *VM {
 	Tools(t, "qemu-system-x86_64")
 	v, listener := prepare(t, config)
 	initramfs(t, config, v.path("initramfs"))
-	v.power(listener, config, "-no-reboot", "-append", commandLine+" "+config.KernelArgs)
+	v.power(listener, config, "-no-reboot", "-append", audited(commandLine+" "+config.KernelArgs))
 	v.boot(config)
 	return v
 }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	policy "qemu-ga/packaging/selinux"
+)
+
+// showPolicy is `qemu-ga policy`: it prints the SELinux module, or with
+// --install hands it to semodule(8).
+func showPolicy(o options, w io.Writer) error {
+	if o.install {
+		return installPolicy(w)
+	}
+	_, err := io.WriteString(w, policy.Module)
+	return err
+}
+
+// installPolicy installs the module and gives the agent's files the labels
+// that the policy then has for them.
+func installPolicy(w io.Writer) error {
+	dir, err := os.MkdirTemp("", "qemu-ga-policy-")
+	if err != nil {
+		return fmt.Errorf("cannot install the SELinux module: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, policy.Name+".cil")
+	if err := os.WriteFile(file, []byte(policy.Module), 0o600); err != nil {
+		return fmt.Errorf("cannot install the SELinux module: %w", err)
+	}
+	if err := call(w, "semodule", "-i", file); err != nil {
+		return fmt.Errorf("cannot install the SELinux module: %w", err)
+	}
+	// restorecon: -i passes over what is not there.
+	labelled := []string{"-i", "-v", defaultHook, defaultHook + ".d"}
+	if self, err := os.Executable(); err == nil {
+		labelled = append(labelled, self)
+	}
+	if err := call(w, "restorecon", labelled...); err != nil {
+		return fmt.Errorf("the SELinux module is installed, but the agent's files cannot be labelled: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "The SELinux module %s is installed. Restart the agent: systemctl restart qemu-guest-agent\n", policy.Name)
+	return err
+}
+
+// call runs a program of the package policycoreutils and shows what it says.
+func call(w io.Writer, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Stdout, cmd.Stderr = w, w
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("there is no %s: install policycoreutils", name)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
