@@ -40,6 +40,8 @@ type Config struct {
 	Programs *guest.PathList
 	// Files, when not nil, says which files guest-file-open opens.
 	Files *guest.FilePolicy
+	// Network says which interfaces guest-network-get-interfaces tells of.
+	Network guest.NetworkView
 	// Idle, if not nil, is called when no host has asked for anything for a
 	// while, to give memory back; not while filesystems are frozen.
 	Idle func()
@@ -62,6 +64,7 @@ type Agent struct {
 	log     *slog.Logger
 
 	files    *fileTable
+	network  guest.NetworkView
 	paths    *guest.FilePolicy // nil is any
 	children *childTable
 	clocks   clocks
@@ -84,7 +87,7 @@ func New(cfg Config) *Agent {
 	a := &Agent{
 		version: cfg.Version, root: cfg.Root, engine: cfg.Freeze, log: cfg.Log,
 		policy: newPolicy(cfg.Allow, cfg.Block),
-		files:  newFileTable(cfg.StateDir), paths: cfg.Files,
+		files:  newFileTable(cfg.StateDir), paths: cfg.Files, network: cfg.Network,
 		children: newChildTable(cfg.ExecOutput, cfg.Programs), clocks: clocksOf(cfg.Root),
 		table: table(), byName: make(map[string]*Command),
 		slots: make(chan struct{}, maxRunning),

@@ -114,6 +114,9 @@ func command[A, R any](name string, handler func(*Agent, context.Context, A) (R,
 		call: func(a *Agent, ctx context.Context, req qapi.Request) (any, error) {
 			var args A
 			if err := req.Decode(&args); err != nil {
+				if f, ok := any(args).(forehand); ok && err == error(qapi.ErrBase64) { //nolint:errorlint // never wrapped
+					return nil, f.first(a, err)
+				}
 				return nil, err
 			}
 			if traits&privileged == 0 {
@@ -122,6 +125,13 @@ func command[A, R any](name string, handler func(*Agent, context.Context, A) (R,
 			return audited(a, ctx, name, func(ctx context.Context) (R, error) { return handler(a, ctx, args) })
 		},
 	}
+}
+
+// forehand is implemented by arguments of which QEMU's agent finds another
+// fault before that of the Base64 text among them, which is decoded here with
+// all the rest. first returns that fault, or err.
+type forehand interface {
+	first(a *Agent, err error) error
 }
 
 // noArgs is the argument struct of a command that takes none.

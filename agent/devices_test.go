@@ -49,8 +49,8 @@ func TestSetVCPUs(t *testing.T) {
 	require.Equal(t, "1\n", at("cpu2"))
 
 	require.Contains(t, set(`[{"logical-id":0,"online":false}]`), "logical processor #0 can't be offlined")
-	require.Contains(t, set(`[{"logical-id":9,"online":true}]`), "cannot set logical processor #9: No such file or directory")
-	require.Contains(t, set(`[{"logical-id":-1,"online":true}]`), "there is no logical processor #-1")
+	require.Contains(t, set(`[{"logical-id":9,"online":true}]`), "Could not open '/sys/devices/system/cpu/cpu9/': No such file or directory")
+	require.Contains(t, set(`[{"logical-id":-1,"online":true}]`), "Could not open '/sys/devices/system/cpu/cpu-1/': No such file or directory")
 	require.Equal(t, `{"return": 1}`, set(`[{"logical-id":3,"online":false},{"logical-id":0,"online":false},{"logical-id":1,"online":true}]`))
 	require.Equal(t, "0\n", at("cpu3"))
 	require.Equal(t, "0\n", at("cpu1"), "it stops at the first that fails")

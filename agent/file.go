@@ -184,6 +184,14 @@ func (a *Agent) fileRead(ctx context.Context, args fileReadArgs) (fileRead, erro
 	return fileRead{Count: int64(len(data)), Buf: data, EOF: eof}, nil
 }
 
+// first implements forehand: a handle is looked for before all else.
+func (args fileWriteArgs) first(a *Agent, err error) error {
+	if !a.files.has(args.Handle) {
+		return noHandle(args.Handle)
+	}
+	return err
+}
+
 // fileWrite answers guest-file-write. Where a pipe or device has room for a
 // part of the bytes only, Count tells how many were taken.
 func (a *Agent) fileWrite(ctx context.Context, args fileWriteArgs) (fileWrite, error) {

@@ -96,6 +96,13 @@ func (t *fileTable) take(ctx context.Context, handle int64) (*stream, error) {
 	return s, nil
 }
 
+// has tells whether there is such a handle.
+func (t *fileTable) has(handle int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.open[handle] != nil
+}
+
 // remove forgets a handle that the caller has taken.
 func (t *fileTable) remove(handle int64) {
 	t.mu.Lock()

@@ -54,7 +54,7 @@ type networkStatistics struct {
 
 // networkInterfaces answers guest-network-get-interfaces.
 func (a *Agent) networkInterfaces(context.Context, noArgs) ([]networkInterface, error) {
-	interfaces, err := guest.Interfaces()
+	interfaces, err := a.root.Interfaces(a.network)
 	if err != nil {
 		return nil, fmt.Errorf("getifaddrs failed: %s", guest.Strerror(err))
 	}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"qemu-ga/agent/guest"
 )
@@ -45,13 +48,16 @@ type authorizedKeys struct {
 func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, error) {
 	a.audit(ctx, "guest-ssh-get-authorized-keys called, user: "+clipped(args.Username, maxAudited))
 	file, err := a.keysOf(args.Username)
+	if home := (noHome{}); errors.As(err, &home) {
+		return authorizedKeys{}, notRead(home.file, home.err)
+	}
 	if err != nil {
 		return authorizedKeys{}, err
 	}
 	defer func() { _ = file.Close() }()
 	data, err := file.Read()
 	if err != nil {
-		return authorizedKeys{}, notRead(file, err)
+		return authorizedKeys{}, notRead(file.Name(), err)
 	}
 	keys := []string{}
 	for line := range strings.SplitSeq(string(data), "\n") {
@@ -101,13 +107,16 @@ func (a *Agent) changeKeys(username string, change func(lines []string) []string
 	a.keys.Lock() // one change must not undo another
 	defer a.keys.Unlock()
 	file, err := a.keysOf(username)
+	if home := (noHome{}); errors.As(err, &home) {
+		return fmt.Errorf("failed to create directory '%s': %s", path.Dir(home.file), guest.Strerror(home.err))
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
 	data, err := file.Read()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return notRead(file, err)
+		return notRead(file.Name(), err)
 	}
 	var lines []string
 	if text := strings.TrimSuffix(string(data), "\n"); text != "" {
@@ -136,11 +145,24 @@ func (a *Agent) keysOf(username string) (*guest.AuthorizedKeys, error) {
 	}
 	file, err := a.root.OpenAuthorizedKeys(user)
 	if err != nil {
-		return nil, fmt.Errorf("failed to open the home directory of user '%s': %s", username, guest.Strerror(err))
+		return nil, noHome{guest.AuthorizedKeysName(user), err}
 	}
 	return file, nil
 }
 
-func notRead(file *guest.AuthorizedKeys, err error) error {
-	return fmt.Errorf("failed to read '%s': %s", file.Name(), guest.Strerror(err))
+// noHome says that the directory cannot be opened in which file would lie.
+type noHome struct {
+	file string
+	err  error
+}
+
+func (e noHome) Error() string { return e.file + ": " + guest.Strerror(e.err) }
+
+// notRead says why a file cannot be read, in GLib's words and QEMU's.
+func notRead(file string, err error) error {
+	problem := "Failed to open file"
+	if errors.Is(err, unix.EISDIR) {
+		problem = "Error reading file"
+	}
+	return fmt.Errorf("failed to read '%s': %s “%s”: %s", file, problem, file, guest.Strerror(err))
 }

@@ -42,7 +42,7 @@ func TestSSHAddGetRemove(t *testing.T) {
 		require.JSONEq(t, `{"return": {}}`, answered(t, a, "guest-ssh-add-authorized-keys", `{"username":"jo","keys":`+args+`}`))
 	}
 	require.Contains(t, answered(t, a, "guest-ssh-get-authorized-keys", `{"username":"jo"}`),
-		"failed to read '/home/jo/.ssh/authorized_keys': No such file or directory")
+		`failed to read '/home/jo/.ssh/authorized_keys': Failed to open file \u201C/home/jo/.ssh/authorized_keys\u201D: No such file or directory`)
 	require.JSONEq(t, `{"return": {}}`, answered(t, a, "guest-ssh-remove-authorized-keys", `{"username":"jo","keys":["x"]}`))
 	require.NoFileExists(t, file)
 
@@ -77,8 +77,9 @@ func TestSSHErrors(t *testing.T) {
 	for _, c := range []struct{ name, args, want string }{
 		{"get", `{"username":"nobody"}`, "failed to lookup user 'nobody': No such user"},
 		{"get", `{"username":""}`, "failed to lookup user '': No such user"},
-		{"get", `{"username":"lost"}`, "failed to open the home directory of user 'lost': No such file or directory"},
-		{"get", `{"username":"bare"}`, "User 'bare' has no home directory"},
+		{"get", `{"username":"lost"}`, `failed to read '/nowhere/.ssh/authorized_keys': Failed to open file \u201C/nowhere/.ssh/authorized_keys\u201D: No such file or directory`},
+		{"get", `{"username":"bare"}`, "ser 'bare' has no home directory"},
+		{"add", `{"username":"lost","keys":["x"]}`, "failed to create directory '/nowhere/.ssh': No such file or directory"},
 		{"add", `{"username":"nobody","keys":["#x"]}`, "invalid OpenSSH public key: '#x'"},
 		{"add", `{"username":"jo","keys":["ok","a\nb"]}`, `invalid OpenSSH public key: 'a\nb'`},
 	} {

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"syscall"
+	"io"
+	"os"
+	"strings"
 
 	"qemu-ga/agent/guest"
 )
@@ -31,7 +32,7 @@ type setVCPUsArgs struct {
 func (a *Agent) vcpus(context.Context, noArgs) ([]logicalProcessor, error) {
 	cpus, err := a.root.CPUs()
 	if err != nil {
-		return nil, fmt.Errorf("cannot list the processors: %s", guest.Strerror(err))
+		return nil, vcpuError(err)
 	}
 	list := make([]logicalProcessor, 0, len(cpus))
 	for i := range cpus {
@@ -58,12 +59,23 @@ func (a *Agent) setVCPUs(ctx context.Context, args setVCPUsArgs) (int64, error) 
 }
 
 func (a *Agent) setVCPU(v logicalProcessor) error {
-	if v.LogicalID < 0 || v.LogicalID > math.MaxInt32 {
-		return fmt.Errorf("there is no logical processor #%d", v.LogicalID)
+	err := a.root.SetCPU(v.LogicalID, v.Online)
+	return vcpuError(err)
+}
+
+// vcpuError words an error in QEMU's way, slashes and all.
+func vcpuError(err error) error {
+	failed, ok := errors.AsType[*os.PathError](err)
+	if !ok {
+		return err
 	}
-	err := a.root.SetCPU(int(v.LogicalID), v.Online)
-	if number := syscall.Errno(0); errors.As(err, &number) {
-		return fmt.Errorf("cannot set logical processor #%d: %s", v.LogicalID, guest.Strerror(number))
+	reason := failed.Err.Error()
+	if !errors.Is(failed.Err, io.ErrUnexpectedEOF) {
+		reason = guest.Strerror(failed.Err)
 	}
-	return err
+	words := map[string]string{
+		"access": "Could not open '%s/': %s", "open": "could not open %s//online: %s",
+		"read": `pread("%s//online"): %s`, "write": `pwrite("%s//online"): %s`,
+	}[failed.Op]
+	return fmt.Errorf(words, strings.TrimSuffix(failed.Path, "/online"), reason)
 }

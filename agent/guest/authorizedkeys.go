@@ -46,7 +46,10 @@ func (r Root) OpenAuthorizedKeys(user User) (*AuthorizedKeys, error) {
 func (k *AuthorizedKeys) Close() error { return unix.Close(k.home) }
 
 // Name is the file's name, for messages.
-func (k *AuthorizedKeys) Name() string { return path.Join(k.user.Home, sshDir, keysFile) }
+func (k *AuthorizedKeys) Name() string { return AuthorizedKeysName(k.user) }
+
+// AuthorizedKeysName is the name of a user's file.
+func AuthorizedKeysName(user User) string { return path.Join(user.Home, sshDir, keysFile) }
 
 // Read returns the file's content; fs.ErrNotExist if there is none.
 func (k *AuthorizedKeys) Read() ([]byte, error) {

@@ -26,11 +26,11 @@ const cpuDir = "/sys/devices/system/cpu"
 func (r Root) CPUs() ([]CPU, error) {
 	numbers, err := r.numberedDirs(cpuDir, "cpu")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot list the processors: %s", Strerror(err))
 	}
 	var list []CPU
 	for _, n := range numbers {
-		switch cpu, err := r.CPU(n); {
+		switch cpu, err := r.CPU(int64(n)); {
 		case err == nil:
 			list = append(list, cpu)
 		case !errors.Is(err, fs.ErrNotExist): // unplugged meanwhile
@@ -41,16 +41,20 @@ func (r Root) CPUs() ([]CPU, error) {
 }
 
 // CPU returns the state of one processor.
-func (r Root) CPU(number int) (CPU, error) {
-	dir := cpuDir + "/cpu" + strconv.Itoa(number)
-	cpu := CPU{Number: number, Online: true}
+func (r Root) CPU(number int64) (CPU, error) {
+	dir := cpuDir + "/cpu" + strconv.FormatInt(number, 10)
+	cpu := CPU{Number: int(number), Online: true}
 	state, err := r.firstLine(dir + "/online")
 	switch {
 	case err == nil:
 		cpu.CanOffline, cpu.Online = true, state[0] != '0'
 		return cpu, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return CPU{}, err
+		failed := &os.PathError{Op: "read", Path: dir + "/online", Err: io.ErrUnexpectedEOF}
+		if system, ok := errors.AsType[*os.PathError](err); ok {
+			failed.Op, failed.Err = system.Op, system.Err
+		}
+		return CPU{}, failed
 	}
 	// The kernel gives the processor that it cannot do without no switch.
 	if err := unix.Access(r.Path(dir), unix.F_OK); err != nil {
@@ -60,8 +64,9 @@ func (r Root) CPU(number int) (CPU, error) {
 }
 
 // SetCPU takes a processor on- or offline. Nothing is written if it is so
-// already.
-func (r Root) SetCPU(number int, online bool) error {
+// already. What the system refuses is an os.PathError with the guest's name of
+// the file, and access, open, read or write for its Op.
+func (r Root) SetCPU(number int64, online bool) error {
 	cpu, err := r.CPU(number)
 	if err != nil || cpu.Online == online {
 		return err
@@ -73,7 +78,7 @@ func (r Root) SetCPU(number int, online bool) error {
 	if online {
 		state = "1"
 	}
-	return r.writeFile(cpuDir+"/cpu"+strconv.Itoa(number)+"/online", state)
+	return r.writeFile(cpuDir+"/cpu"+strconv.FormatInt(number, 10)+"/online", state)
 }
 
 // numberedDirs returns the numbers of the entries of dir that are called like

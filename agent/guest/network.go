@@ -28,10 +28,10 @@ type InterfaceStats struct {
 	TxBytes, TxPackets, TxErrors, TxDropped uint64
 }
 
-// Interfaces lists the interfaces of the network namespace that the agent is
+// interfaces lists the interfaces of the network namespace that the agent is
 // in: all links in the kernel's order, then labels in the order in which they
 // are met. It takes two questions to the kernel, however many interfaces.
-func Interfaces() ([]Interface, error) {
+func interfaces() ([]Interface, error) {
 	for tries := 0; ; tries++ {
 		n := network{byName: map[string]int{}, byIndex: map[int32]string{}}
 		err := n.dump()

@@ -134,7 +134,7 @@ func TestParseDump(t *testing.T) {
 func TestInterfacesOfTheMachine(t *testing.T) {
 	want, err := net.Interfaces()
 	require.NoError(t, err)
-	got, err := Interfaces()
+	got, err := interfaces()
 	require.NoError(t, err)
 	for i, w := range want {
 		require.Equal(t, w.Name, got[i].Name)

@@ -29,17 +29,20 @@ type Route struct {
 	Flags                   uint64
 }
 
+// routeTables are the kernel's, IPv4 first.
+var routeTables = []struct {
+	file  string
+	parse func(line string) (Route, bool)
+}{
+	{"/proc/net/route", parseRoute4},
+	{"/proc/net/ipv6_route", parseRoute6},
+}
+
 // Routes returns the routing tables, IPv4 before IPv6. A kernel without one of
 // the protocols has no table of it, and that is no error.
 func (r Root) Routes() ([]Route, error) {
 	var all []Route
-	for _, table := range []struct {
-		file  string
-		parse func(line string) (Route, bool)
-	}{
-		{"/proc/net/route", parseRoute4},
-		{"/proc/net/ipv6_route", parseRoute6},
-	} {
+	for _, table := range routeTables {
 		f, err := r.Open(table.file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -41,6 +41,9 @@ func (r Request) Decode(dst any) error {
 		m = d.late
 	}
 	if m != nil {
+		if m == d.late {
+			return ErrBase64
+		}
 		if m.path == "" {
 			return Errorf("%s", m.before)
 		}
@@ -48,6 +51,10 @@ func (r Request) Decode(dst any) error {
 	}
 	return nil
 }
+
+// ErrBase64 is Decode's error where everything is as it should be but Base64
+// text; all other fields are filled then.
+var ErrBase64 = Errorf("Base64 data contains invalid characters")
 
 // arguments is the state of one Decode.
 type arguments struct {
@@ -181,7 +188,7 @@ func (d *arguments) bytes(v Value, dst reflect.Value) *mismatch {
 		data, ok := decodeBase64(t.bytes(v.text))
 		if !ok {
 			if d.late == nil {
-				d.late = &mismatch{before: "Base64 data contains invalid characters"}
+				d.late = &mismatch{before: ErrBase64.Desc}
 			}
 			return nil
 		}

@@ -24,6 +24,7 @@ func loadConfig(o *options, opts []given, getenv func(string) string) error {
 			path, must = g.value, true
 		}
 	}
+	o.config = path
 	data, err := readConfig(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return nil
@@ -89,6 +90,8 @@ func applyConfig(o *options, path string, data []byte) error {
 		case s == nil && e.group == general:
 			// qemu-ga ignores these silently.
 			o.warnings = append(o.warnings, fmt.Sprintf("%s, line %d: key %q of [%s] is not known and is ignored", path, e.line, e.key, e.group))
+		case s == nil && strict(e.group):
+			return fmt.Errorf("line %d: key %q of [%s] is not known: use %s", e.line, e.key, e.group, strings.Join(keys, ", "))
 		case s == nil:
 			o.warnings = append(o.warnings, fmt.Sprintf("%s, line %d: key %q of [%s] is not known and is ignored: use %s",
 				path, e.line, e.key, e.group, strings.Join(keys, ", ")))
@@ -99,7 +102,7 @@ func applyConfig(o *options, path string, data []byte) error {
 			}
 			switch {
 			case err == nil:
-			case e.group == general:
+			case e.group == general || strict(e.group):
 				// As qemu-ga has it: an agent that took no notice of, say, its
 				// list of blocked commands would be worse than none.
 				return fmt.Errorf("line %d: key %q of [%s]: %w", e.line, e.key, e.group, err)
@@ -111,6 +114,10 @@ func applyConfig(o *options, path string, data []byte) error {
 	}
 	return nil
 }
+
+// strict tells of the groups that say what hosts may do: an agent that took no
+// notice of a key there would let them do more.
+func strict(group string) bool { return group == "exec" || group == "file" }
 
 // shownDefault is a value as a warning shows it.
 func shownDefault(v value) string {

@@ -103,7 +103,7 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 	}
 	defer log.Close()
 	logger := log.logger(o.verbose)
-	for _, warning := range o.warnings {
+	for _, warning := range append(o.warnings, o.policyWarnings()...) {
 		logger.Warn(warning)
 	}
 	engine := freeze.New(freezeConfig(o, log, logger))
@@ -145,6 +145,7 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 		Version: version, Root: "/", Freeze: engine, StateDir: o.stateDir,
 		Allow: o.allow, Block: o.block, Idle: rest.giveBack, Log: logger,
 		Alive: func() { tell("WATCHDOG=1") }, AliveEvery: manager.period,
+		Programs: o.policy.programs.list(), Files: o.files(), ExecOutput: o.policy.output, Network: o.network,
 	})
 	err = a.Serve(ctx, listener)
 	tell("STOPPING=1")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"qemu-ga/agent/channel"
+	"qemu-ga/agent/guest"
 )
 
 // Where things are unless an option says otherwise: qemu-ga's paths.
@@ -59,6 +60,9 @@ type options struct {
 	allowCIDs []uint32      // vsock peers served; nil is the host alone
 	allowUIDs []uint32      // users served on a unix socket beside root
 
+	policy  policyOptions
+	network guest.NetworkView
+	config  string // the configuration file that was read
 	// warnings are for the log, once there is one.
 	warnings []string
 }

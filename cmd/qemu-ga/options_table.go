@@ -58,6 +58,14 @@ var settings = []setting{
 	{"fsfreeze", "report-expiry", func(o *options) value { return (*boolValue)(&o.freeze.reportExpiry) }, false},
 	{"unix", "allow-uids", func(o *options) value { return (*uidsValue)(&o.allowUIDs) }, false},
 	{"cloud-init", "wait", func(o *options) value { return (*waitValue)(&o.cloudInit) }, false},
+	{"exec", "allow", func(o *options) value { return &o.policy.programs }, false},
+	{"exec", "output-limit", func(o *options) value { return (*sizeValue)(&o.policy.output) }, false},
+	{"file", "read", func(o *options) value { return &o.policy.read }, false},
+	{"file", "write", func(o *options) value { return &o.policy.write }, false},
+	{"network", "order", func(o *options) value { return (*orderValue)(&o.network.KernelOrder) }, false},
+	{"network", "physical-only", func(o *options) value { return (*boolValue)(&o.network.PhysicalOnly) }, false},
+	{"network", "exclude", func(o *options) value { return (*patternsValue)(&o.network.Exclude) }, false},
+	{"network", "max", func(o *options) value { return (*countValue)(&o.network.Max) }, false},
 	{"vsock", "allow-cids", func(o *options) value { return (*cidsValue)(&o.allowCIDs) }, false},
 }
 

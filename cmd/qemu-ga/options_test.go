@@ -76,7 +76,16 @@ func TestParseOptions(t *testing.T) {
 		"--fsfreeze-exc /a --fsfreeze-exc=/b,/c": with(func(o *options) { o.freeze.exclude = []string{"/a", "/b", "/c"} }),
 		"--unix-allow-uids=1000,1001":            with(func(o *options) { o.allowUIDs = []uint32{1000, 1001} }),
 		"--vsock-allow-cids=2,3":                 with(func(o *options) { o.allowCIDs = []uint32{2, 3} }),
+		"--exec-allow=/a --exec-allow /b/*,/c":   with(func(o *options) { o.policy.programs = pathsValue{true, []string{"/a", "/b/*", "/c"}} }),
+		"--exec-allow=none":                      with(func(o *options) { o.policy.programs = pathsValue{given: true} }),
+		"--exec-output-limit=4096":               with(func(o *options) { o.policy.output = 4096 }),
+		"--file-read=/a/** --file-write=none": with(func(o *options) {
+			o.policy.read, o.policy.write = pathsValue{true, []string{"/a/**"}}, pathsValue{given: true}
+		}),
+		"--network-max=3 --network-order=kernel": with(func(o *options) { o.network.Max, o.network.KernelOrder = 3, true }),
+		"--network-phys=1 --network-ex=a*,b":     with(func(o *options) { o.network.PhysicalOnly, o.network.Exclude = true, []string{"a*", "b"} }),
 	} {
+		want.config = "/nowhere/qemu-ga.conf"
 		require.Equal(t, want, parse(t, strings.Fields(line)...), line)
 	}
 }

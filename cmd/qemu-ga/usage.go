@@ -42,6 +42,16 @@ Commands
   -a, --allow-rpcs=NAME,... enable only these commands
   -b, --block-rpcs=NAME,... disable these commands; --blacklist is the same.
                             With "help" for NAME both print all names
+      --exec-allow=FILE,...     the only programs guest-exec runs, or "none"
+      --exec-output-limit=BYTES of a program's output that are kept (7340032)
+      --file-read=FILE,...      the only files guest-file-open reads, or "none"
+      --file-write=FILE,...     the only files guest-file-open writes, or "none".
+                            In FILE * stands for text without /, and /** at the
+                            end for all that lies below
+      --network-order=ORDER     of interfaces: physical (first) or kernel
+      --network-physical-only=BOOL  leave out bridges, tunnels and the like (false)
+      --network-exclude=NAME,...    interfaces left out, such as veth*
+      --network-max=NUMBER          how many interfaces are told (0: all)
 
 Freezing
   -F, --fsfreeze-hook[=FILE]       run FILE before freezing and after thawing

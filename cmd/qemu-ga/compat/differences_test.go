@@ -74,8 +74,10 @@ var differences = []difference{
 	},
 	// Other commands.
 	{
-		"list-order", "`guest-get-vcpus`, `guest-get-memory-blocks`, `guest-get-disks`", "in the order of a directory",
-		"sorted", "the same guest gives the same answer",
+		"list-order", "`guest-get-vcpus`, `guest-get-memory-blocks`, `guest-get-disks`, `guest-network-get-interfaces`",
+		"in the order of a directory, or of the kernel",
+		"sorted; of network interfaces devices first, the loopback last (`--network-order=kernel`: as the kernel has them)",
+		"the same guest gives the same answer, and hosts take the first interface for the guest's",
 	},
 	{
 		"memory-unplugged", "a block of memory whose state cannot be read", "is online, and can be taken online",
@@ -86,10 +88,6 @@ var differences = []difference{
 		"an error that names the program", "the host would wait for a guest that sleeps",
 	},
 	{
-		"vcpu-words", "the words of errors of `guest-set-vcpus`", "speak of a path in `/sys`", "speak of the processor",
-		"it is what the host asked for",
-	},
-	{
 		"stale-errno", "`guest-set-time` out of range", "adds the words of an earlier error", "says `Invalid time`",
 		"a fault of theirs",
 	},
@@ -98,16 +96,17 @@ var differences = []difference{
 		"a fault of theirs",
 	},
 	{
-		"fault-order", "`guest-file-write` with an unknown handle and bad Base64", "speaks of the handle", "speaks of the Base64",
-		"it is decoded on the way in, which saves a copy",
-	},
-	{
 		"exec-pid", "`guest-exec-status` of an unknown program", "says `PID ld does not exist`", "says its number",
 		"a fault of theirs",
 	},
 	{
-		"ssh-words", "errors of the commands for keys", "`Success`, or the file's name twice", "say what is wrong once",
-		"a fault of theirs",
+		"exec-limit", "the output of a program that `guest-exec-status` returns", "up to 16 MiB of each stream",
+		"up to 7 MiB, half of it each where both are captured apart (`--exec-output-limit`)",
+		"libvirt ends its connection to an agent whose reply is longer than 10 MiB",
+	},
+	{
+		"ssh-no-user", "the commands for keys with a user who does not exist", "`failed to lookup user 'U': Success`",
+		"`failed to lookup user 'U': No such user`", "a fault of theirs",
 	},
 	{
 		"ssh-line-end", "the end of `authorized_keys` after a change", "lacks its line end", "has its line end",
