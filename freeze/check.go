@@ -38,8 +38,11 @@ func (e *Engine) Check() (Check, error) {
 		return c, err
 	}
 	level := p.level()
+	admitted, errs, advice := e.admit(p.targets)
+	defer releaseAll(errs)
 	for i, f := range p.targets {
-		r, problem := f.foresee()
+		_ = admitted[i].file.Close() // nil is no file
+		r, problem := f.foresee(errs[i])
 		r.Level = level[i]
 		c.Filesystems = append(c.Filesystems, r)
 		if problem {
@@ -59,17 +62,17 @@ func (e *Engine) Check() (Check, error) {
 	if err != nil {
 		c.Problems = append(c.Problems, fmt.Sprintf("a hook cannot be run, so every freeze fails: %v", err))
 	}
+	if advice != "" {
+		c.Problems = append(c.Problems, advice)
+	}
 	c.Ready = len(c.Problems) == 0
 	return c, nil
 }
 
-// foresee tells what would become of f, and whether that is a problem.
-func (f *filesystem) foresee() (r FilesystemReport, problem bool) {
+// foresee tells what would become of f, and whether that is a problem. err is
+// why it cannot be frozen.
+func (f *filesystem) foresee(err error) (r FilesystemReport, problem bool) {
 	r = f.describe()
-	t, err := openTarget(f)
-	if err == nil {
-		_ = t.file.Close()
-	}
 	switch {
 	case errors.Is(err, errUnreachable):
 		r.Outcome, r.Reason, problem = OutcomeSkipped, err.Error(), true

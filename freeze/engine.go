@@ -87,6 +87,9 @@ type Config struct {
 	// frozen and with false when all are thawed: in between, the program
 	// must not touch a file on a disk.
 	Quiet func(bool)
+	// Guard, if not nil, is asked before anything is frozen whether the kernel
+	// would allow it, and explains refusals.
+	Guard Guard
 	// Log receives what happens; nil is nowhere.
 	Log *slog.Logger
 }
@@ -223,6 +226,12 @@ func (e *Engine) settle(s *session, err error) (int, error) {
 		e.cfg.Log.Debug("filesystems are frozen", "count", count)
 		go s.hold()
 		return count, nil
+	}
+	if err != nil && s.stranded() {
+		// The kernel began to refuse in the middle of the freeze.
+		e.state = Frozen
+		go s.hold()
+		return 0, err
 	}
 	e.state, e.current = Thawed, nil
 	e.last, e.lastOf = s.report(Thawed), s

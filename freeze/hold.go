@@ -19,6 +19,11 @@ func (s *session) hold() {
 	deadline := time.NewTimer(time.Until(s.frozenAt.Add(s.deadline + patience)))
 	defer deadline.Stop()
 	var retry <-chan time.Time
+	if s.stranded() {
+		s.drop()
+		s.update(func() { s.why = whyUndelivered }) // the freeze has answered an error
+		retry = time.After(retryPeriod)
+	}
 	for {
 		var req thawRequest
 		select {
@@ -50,7 +55,7 @@ func (s *session) hold() {
 		}
 		if refused := s.refused(); refused != nil {
 			s.drop()
-			s.e.cfg.Log.Error(refused.Error())
+			s.logRefused()
 			req.answer(0, refused)
 			retry = time.After(retryPeriod)
 			continue
@@ -101,26 +106,6 @@ func (s *session) thaw() {
 			return
 		}
 	}
-}
-
-// refused names the filesystems that the kernel would not thaw: they are
-// frozen still.
-func (s *session) refused() error {
-	var names []string
-	var first unix.Errno
-	for i, r := range s.results {
-		if r.Frozen && !r.Thawed && !r.Pending {
-			names = append(names, s.targets[i].point)
-			if first == 0 {
-				first = r.Thaw
-			}
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	return fmt.Errorf("failed to thaw %s: %w; it is frozen still and tried again every %v (fsfreeze -u thaws by hand)",
-		strings.Join(names, ", "), spell(first), retryPeriod)
 }
 
 // end finishes a freeze of which nothing is frozen any more, and tells who

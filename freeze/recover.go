@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"qemu-ga/freeze/mountinfo"
@@ -138,7 +137,8 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 		of: s, fds: make([]int, len(s.Targets)), left: make([]bool, len(s.Targets)),
 		errnos: make([]unix.Errno, len(s.Targets)), lands: make([][]int, len(s.Targets)),
 	}
-	var failed []string
+	var failed []error
+	opened := make([]target, len(s.Targets))
 	for i, named := range s.Targets {
 		rest.lands[i] = named.Lands
 		if named.Point == "" {
@@ -150,10 +150,10 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 			continue
 		}
 		if err != nil {
-			failed = append(failed, err.Error())
+			failed = append(failed, err)
 			continue
 		}
-		rest.targets = append(rest.targets, t)
+		opened[i], rest.targets = t, append(rest.targets, t)
 		rest.fds[i], rest.left[i] = int(t.file.Fd()), true
 	}
 	rest.thaw()
@@ -163,9 +163,10 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 		case rest.errnos[i] == 0:
 			r.Thawed = append(r.Thawed, named.Point)
 		default:
-			failed = append(failed, fmt.Sprintf("failed to thaw %s: %s", named.Point, words(rest.errnos[i])))
+			failed = append(failed, opened[i].refuse(OpThaw, rest.errnos[i]))
 		}
 	}
+	err = e.refuseAll("cannot thaw what an earlier agent left frozen: ", failed, true)
 	if stuck := rest.stuck(); len(stuck) > 0 {
 		r.Stuck = points(stuck)
 		e.markStuck(stuck)
@@ -176,10 +177,7 @@ func (e *Engine) thawMounted(s state, r *Recovery) error {
 	} else {
 		closeAll(rest.targets)
 	}
-	if len(failed) > 0 {
-		return fmt.Errorf("cannot thaw what an earlier agent left frozen: %s", strings.Join(failed, "; "))
-	}
-	return nil
+	return err
 }
 
 // find opens a filesystem that an earlier process froze: f, where it is
@@ -247,7 +245,13 @@ func (r *remains) linger() {
 	}
 	for !r.of.Freezer.wait(time.Minute) { // as long as it takes
 	}
-	for range thawAll(r.fds, r.lands, r.left) { // until it is closed
+	for slices.Contains(r.left, true) {
+		for o := range thawAll(r.fds, r.lands, slices.Clone(r.left)) {
+			r.left[o.target] = !isThaw(o.errno)
+		}
+		if slices.Contains(r.left, true) {
+			time.Sleep(retryPeriod) // the kernel's access control refuses it
+		}
 	}
 	closeAll(r.targets)
 }

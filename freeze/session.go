@@ -3,8 +3,8 @@ package freeze
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +47,8 @@ type session struct {
 	frozenAt time.Time
 	thawedAt time.Time
 	why      string
+	advice   string // about a thaw that is refused
+	logged   string // what the log was last told of one
 }
 
 // thawRequest asks the goroutine that holds a freeze to end it.
@@ -77,7 +79,10 @@ func newSession(e *Engine, req Request, cancel context.CancelFunc) *session {
 func (s *session) freeze(ctx context.Context) (err error) {
 	s.rcu = newExpedited()
 	defer func() {
-		if err != nil || s.count() == 0 {
+		switch {
+		case err != nil && s.stranded():
+			err = fmt.Errorf("%w; %w", err, s.refused())
+		case err != nil || s.count() == 0:
 			err = s.undo(err)
 		}
 	}()
@@ -95,7 +100,7 @@ func (s *session) freeze(ctx context.Context) (err error) {
 		return err
 	}
 	err = s.window(ctx, standstillLimit)
-	if waited, slow := errors.AsType[*standstillError](err); slow {
+	if waited, slow := errors.AsType[*standstillError](err); slow && !s.stranded() {
 		cfg.Log.Warn(waited.Error() + "; everything was thawed, and is frozen once more")
 		err = s.again(ctx, waited)
 	}
@@ -171,23 +176,24 @@ func (e *Engine) prepare(points []string) (plan, []target, error) {
 		return p, nil, err
 	}
 	var targets []target
-	var refused []string
-	for _, f := range p.targets {
-		t, err := openTarget(f)
+	var refused []error
+	admitted, errs, advice := e.admit(p.targets)
+	defer releaseAll(errs)
+	for i, f := range p.targets {
 		switch {
-		case errors.Is(err, errUnreachable):
+		case errors.Is(errs[i], errUnreachable):
 			sel.unreachable = append(sel.unreachable, f)
-		case err != nil:
-			refused = append(refused, err.Error())
+		case errs[i] != nil:
+			refused = append(refused, errs[i])
 		default:
-			targets = append(targets, t)
+			targets = append(targets, admitted[i])
 		}
 	}
 	if len(sel.unreachable) > 0 { // the plan's numbers are no longer ours
 		p, err = makePlan(all, mounts, sel)
 	}
-	if err == nil && len(refused) > 0 {
-		err = errors.New(strings.Join(refused, "; "))
+	if err == nil {
+		err = refuseWith("", refused, advice)
 	}
 	if err != nil {
 		closeAll(targets)

@@ -28,13 +28,16 @@ type target struct {
 var errUnreachable = errors.New("hidden under another mount")
 
 // openTarget opens f by the first of its mounts that lets it. The error is
-// that of the first mount, in the words of qemu-ga.
+// errUnreachable, or a refusal of the first mount that is not hidden.
 func openTarget(f *filesystem) (target, error) {
 	var first error
 	for _, m := range f.Mounts {
 		file, err := openMount(m, f)
 		if err == nil {
 			return target{filesystem: f, file: file, point: m.Point}, nil
+		}
+		if !errors.Is(err, errUnreachable) {
+			err = &refusal{mount: m, op: OpOpen, err: err}
 		}
 		if first == nil || errors.Is(first, errUnreachable) {
 			first = err

@@ -3,7 +3,6 @@ package freeze
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
@@ -39,15 +38,15 @@ func (e *Engine) Trim(ctx context.Context, minimum uint64) ([]Trimmed, error) {
 		if ctx.Err() != nil {
 			return nil, errStopped
 		}
-		trimmed = append(trimmed, trimOne(f, minimum))
+		trimmed = append(trimmed, e.trimOne(f, minimum))
 	}
 	return trimmed, nil
 }
 
-func trimOne(f *filesystem, minimum uint64) Trimmed {
+func (e *Engine) trimOne(f *filesystem, minimum uint64) Trimmed {
 	t, err := openTarget(f)
 	if err != nil {
-		return Trimmed{Point: f.name(), Err: err}
+		return Trimmed{Point: f.name(), Err: e.told(err, false)}
 	}
 	defer func() { _ = t.file.Close() }()
 	r := trimRange{length: math.MaxUint64, minimum: minimum}
@@ -56,7 +55,8 @@ func trimOne(f *filesystem, minimum uint64) Trimmed {
 	case errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EOPNOTSUPP):
 		err = errors.ErrUnsupported
 	case err != nil:
-		err = fmt.Errorf("failed to trim: %w", spell(err))
+		errno, _ := errors.AsType[unix.Errno](err)
+		err = e.told(t.refuse(OpTrim, errno), false)
 	}
 	return Trimmed{Point: t.point, Bytes: r.length, Minimum: r.minimum, Err: err}
 }

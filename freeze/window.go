@@ -83,7 +83,7 @@ func (s *session) failure(e event) error {
 	var slow []string
 	for i, r := range e.Results {
 		if r.Freeze != 0 && r.Freeze != unix.EOPNOTSUPP && r.Freeze != unix.EBUSY {
-			return fmt.Errorf("failed to freeze %s: %w", s.targets[i].point, spell(r.Freeze))
+			return s.e.told(s.targets[i].refuse(OpFreeze, r.Freeze), true)
 		}
 		if r.Pending && !r.Frozen {
 			slow = append(slow, s.targets[i].point)
@@ -240,12 +240,15 @@ func (s *session) linger(stuck []stateTarget) {
 			s.update(func() { s.results[o.target].note(o.errno, s.ghost) })
 		}
 	}
-	left := make([]bool, len(s.targets))
-	for i, r := range s.results {
-		left[i] = r.Pending
-	}
-	for o := range thawAll(descriptors(s.targets), s.plan.lands, left) {
-		s.update(func() { s.results[o.target].note(o.errno, false) })
+	for {
+		for o := range thawAll(descriptors(s.targets), s.plan.lands, s.unsettled()) {
+			s.update(func() { s.results[o.target].note(o.errno, false) })
+		}
+		if !s.stranded() {
+			break
+		}
+		s.logRefused()
+		time.Sleep(retryPeriod)
 	}
 	s.rcu.close()
 	closeAll(s.targets)
