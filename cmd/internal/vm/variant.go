@@ -54,6 +54,7 @@ var (
 			"selinux-policy-default", "selinux-basics", "policycoreutils", "auditd", "setools",
 			"semodule-utils", "checkpolicy", "selinux-utils",
 		},
+		Script: callsPass,
 	}
 	// DistroAgent has Debian's own qemu-guest-agent.
 	DistroAgent = Variant{Name: "qemu-guest-agent", Packages: []string{"qemu-guest-agent"}}
