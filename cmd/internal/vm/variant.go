@@ -62,7 +62,7 @@ var (
 
 // debianPackages are what every full guest has beyond the essential packages.
 var debianPackages = []string{
-	"systemd-sysv", "libpam-systemd", "udev", "dbus", "kmod", "e2fsprogs", "xfsprogs",
+	"systemd-sysv", "libpam-systemd", "systemd-timesyncd", "udev", "dbus", "kmod", "e2fsprogs", "xfsprogs",
 	"btrfs-progs", "dosfstools", "iproute2", "procps", "util-linux", "login", "passwd", "logrotate",
 }
 
