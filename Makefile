@@ -9,7 +9,7 @@ ROUNDS   := 200
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test compat test-faults soak bench lint fmt fuzz clean
+.PHONY: help build demo test compat test-faults soak bench lint fmt fuzz generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for target in $$(grep -h '^func Fuzz' $$dir/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9]*\).*/\1/'); do \
 			$(GO) test $$dir -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); done; done
+
+generate: ## write the reference of the commands anew: a page and a manual page
+	$(GO) run ./cmd/internal/reference
 
 clean: ## remove what was built and downloaded
 	rm -rf bin .cache

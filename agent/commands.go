@@ -7,6 +7,9 @@ import (
 	"qemu-ga/agent/qapi"
 )
 
+// Table returns the rows of the command table.
+func Table() []*Command { return table() }
+
 // table has a row for each command, in the order in which qemu-ga lists them;
 // ours, which begin with x-, come last.
 func table() []*Command {
@@ -98,19 +101,32 @@ type Command struct {
 	// Name is the protocol's name for it.
 	Name   string
 	traits trait
-	// args and returns are the structs of its arguments and of its reply.
-	args, returns reflect.Type
+	// Args and Returns are the struct of its arguments and what it returns, as
+	// package qapi decodes and encodes them.
+	Args, Returns reflect.Type
 	call          func(a *Agent, ctx context.Context, req qapi.Request) (any, error)
 }
 
 func (c *Command) is(t trait) bool { return c.traits&t != 0 }
+
+// WhileFrozen tells whether it is served while filesystems are frozen.
+func (c *Command) WhileFrozen() bool { return c.is(frozenToo) }
+
+// Silent tells whether its success has no reply.
+func (c *Command) Silent() bool { return c.is(silent) }
+
+// Delimited tells whether its reply follows a byte 0xFF.
+func (c *Command) Delimited() bool { return c.is(delimited) }
+
+// Audited tells whether the log has a line for each call.
+func (c *Command) Audited() bool { return c.is(privileged) }
 
 // command makes a row of a typed handler: A is the struct of its arguments, R
 // what it returns.
 func command[A, R any](name string, handler func(*Agent, context.Context, A) (R, error), traits trait) *Command {
 	return &Command{
 		Name: name, traits: traits,
-		args: reflect.TypeFor[A](), returns: reflect.TypeFor[R](),
+		Args: reflect.TypeFor[A](), Returns: reflect.TypeFor[R](),
 		call: func(a *Agent, ctx context.Context, req qapi.Request) (any, error) {
 			var args A
 			if err := req.Decode(&args); err != nil {

@@ -81,7 +81,9 @@ type diskSmart struct {
 	ErrorLogEntriesHi uint64 `json:"number-of-error-log-entries-hi"`
 }
 
-// disks answers guest-get-disks.
+// disks answers guest-get-disks. Lists the disks that have a size, each with
+// its partitions behind it, and devices that are made of others, such as
+// logical volumes.
 func (a *Agent) disks(context.Context, noArgs) ([]diskInfo, error) {
 	devices, err := a.root.BlockDevices()
 	if err != nil {

@@ -108,7 +108,9 @@ type execStatus struct {
 	ErrTruncated *bool `json:"err-truncated,omitzero"`
 }
 
-// exec answers guest-exec.
+// exec answers guest-exec. Starts a program and returns at once;
+// guest-exec-status tells of its end. A policy may allow few programs or none
+// ([exec] allow in qemu-ga.conf).
 func (a *Agent) exec(ctx context.Context, args execArgs) (execStarted, error) {
 	line := strings.Join(append([]string{args.Path}, args.Arg...), " ")
 	a.audit(ctx, `guest-exec called: "`+clipped(line, maxAudited)+`"`)
@@ -120,8 +122,9 @@ func (a *Agent) exec(ctx context.Context, args execArgs) (execStarted, error) {
 	return execStarted{PID: int64(pid)}, nil
 }
 
-// execStatus answers guest-exec-status. A process that has ended is told
-// once, and then forgotten.
+// execStatus answers guest-exec-status. Tells whether a process that guest-exec
+// started has ended, and what it printed. One that has ended is told once, and
+// then forgotten.
 func (a *Agent) execStatus(ctx context.Context, args execStatusArgs) (execStatus, error) {
 	a.audit(ctx, "guest-exec-status called, pid: "+strconv.FormatInt(args.PID, 10))
 	c, ended := a.children.collect(args.PID)

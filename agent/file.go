@@ -122,7 +122,10 @@ func (w whence) code() (int, error) {
 	return int(w.number), nil
 }
 
-// fileOpen answers guest-file-open with a handle.
+// fileOpen answers guest-file-open. Opens a file and returns its handle, which
+// stays good until guest-file-close, also over other connections. No operation
+// on the file waits for a peer. A policy may allow few files or none ([file]
+// read and write in qemu-ga.conf).
 func (a *Agent) fileOpen(ctx context.Context, args fileOpenArgs) (int64, error) {
 	mode := "r"
 	if args.Mode != nil {
@@ -142,7 +145,8 @@ func (a *Agent) fileOpen(ctx context.Context, args fileOpenArgs) (int64, error) 
 	return handle, nil
 }
 
-// fileClose answers guest-file-close. The handle is gone even where what was
+// fileClose answers guest-file-close. Writes what is still held back, and
+// closes a file. The handle is gone even where what was
 // written last cannot be: there is nothing more to be done with it.
 func (a *Agent) fileClose(ctx context.Context, args fileHandleArgs) (empty, error) {
 	a.audit(ctx, "guest-file-close called, handle: "+strconv.FormatInt(args.Handle, 10))
@@ -158,7 +162,7 @@ func (a *Agent) fileClose(ctx context.Context, args fileHandleArgs) (empty, erro
 	return empty{}, nil
 }
 
-// fileRead answers guest-file-read.
+// fileRead answers guest-file-read. Reads from a file, at its position.
 func (a *Agent) fileRead(ctx context.Context, args fileReadArgs) (fileRead, error) {
 	s, err := a.files.take(ctx, args.Handle)
 	if err != nil {
@@ -192,8 +196,10 @@ func (args fileWriteArgs) first(a *Agent, err error) error {
 	return err
 }
 
-// fileWrite answers guest-file-write. Where a pipe or device has room for a
-// part of the bytes only, Count tells how many were taken.
+// fileWrite answers guest-file-write. Writes to a file, at its position. What is
+// less than a block goes to the file with the next flush, seek, read or close.
+// Where a pipe or device has room for a part of the bytes only, the answer tells
+// how many were taken.
 func (a *Agent) fileWrite(ctx context.Context, args fileWriteArgs) (fileWrite, error) {
 	s, err := a.files.take(ctx, args.Handle)
 	if err != nil {
@@ -214,7 +220,7 @@ func (a *Agent) fileWrite(ctx context.Context, args fileWriteArgs) (fileWrite, e
 	return fileWrite{Count: int64(taken)}, nil
 }
 
-// fileSeek answers guest-file-seek.
+// fileSeek answers guest-file-seek. Sets the position in a file.
 func (a *Agent) fileSeek(ctx context.Context, args fileSeekArgs) (fileSeek, error) {
 	s, err := a.files.take(ctx, args.Handle)
 	if err != nil {
@@ -232,7 +238,8 @@ func (a *Agent) fileSeek(ctx context.Context, args fileSeekArgs) (fileSeek, erro
 	return fileSeek{Position: at}, nil
 }
 
-// fileFlush answers guest-file-flush.
+// fileFlush answers guest-file-flush. Writes what was held back of earlier
+// writes.
 func (a *Agent) fileFlush(ctx context.Context, args fileHandleArgs) (empty, error) {
 	s, err := a.files.take(ctx, args.Handle)
 	if err != nil {

@@ -31,7 +31,8 @@ type trimResult struct {
 	Error string `json:"error,omitzero"`
 }
 
-// trim answers guest-fstrim.
+// trim answers guest-fstrim. Tells the disks, and so the host, which blocks the
+// filesystems do not use.
 func (a *Agent) trim(ctx context.Context, args trimArgs) (trimResponse, error) {
 	a.audit(ctx, "guest-fstrim called")
 	trimmed, err := a.engine.Trim(ctx, uint64(args.Minimum))

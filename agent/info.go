@@ -24,7 +24,7 @@ type commandInfo struct {
 	SuccessResponse bool `json:"success-response"`
 }
 
-// info answers guest-info. As in qemu-ga the list is the table backwards.
+// info answers guest-info. Tells which commands there are and which may run. As in qemu-ga the list is the table backwards.
 func (a *Agent) info(context.Context, noArgs) (agentInfo, error) {
 	info := agentInfo{Version: a.version}
 	for _, c := range slices.Backward(a.table) {

@@ -46,7 +46,8 @@ type memoryBlockInfo struct {
 	Size uint64 `json:"size"`
 }
 
-// memoryBlocks answers guest-get-memory-blocks.
+// memoryBlocks answers guest-get-memory-blocks. Lists the pieces of memory that
+// the kernel can take offline by themselves.
 func (a *Agent) memoryBlocks(context.Context, noArgs) ([]memoryBlock, error) {
 	blocks, err := a.root.MemoryBlocks()
 	if err != nil {
@@ -59,8 +60,8 @@ func (a *Agent) memoryBlocks(context.Context, noArgs) ([]memoryBlock, error) {
 	return list, nil
 }
 
-// setMemoryBlocks answers guest-set-memory-blocks: with a result for each
-// block, whatever becomes of the others.
+// setMemoryBlocks answers guest-set-memory-blocks. Takes blocks of memory on- or
+// offline. Each has a result, whatever becomes of the others.
 func (a *Agent) setMemoryBlocks(ctx context.Context, args setMemoryBlocksArgs) ([]memoryBlockResponse, error) {
 	a.audit(ctx, fmt.Sprintf("guest-set-memory-blocks called, blocks: %d", len(args.MemBlks)))
 	list := make([]memoryBlockResponse, 0, len(args.MemBlks))
@@ -102,7 +103,8 @@ func blockOutcome(err error) (response string, code *int64) {
 	return "operation-failed", nil
 }
 
-// memoryBlockInfo answers guest-get-memory-block-info.
+// memoryBlockInfo answers guest-get-memory-block-info. Tells how large the blocks
+// of guest-get-memory-blocks are.
 func (a *Agent) memoryBlockInfo(context.Context, noArgs) (memoryBlockInfo, error) {
 	size, err := a.root.MemoryBlockSize()
 	if err != nil {

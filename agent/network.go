@@ -52,7 +52,9 @@ type networkStatistics struct {
 	TxDropped uint64 `json:"tx-dropped"`
 }
 
-// networkInterfaces answers guest-network-get-interfaces.
+// networkInterfaces answers guest-network-get-interfaces. Lists network
+// interfaces with their addresses: devices first, those with a default route
+// before others, the loopback last. [network] in qemu-ga.conf leaves some out.
 func (a *Agent) networkInterfaces(context.Context, noArgs) ([]networkInterface, error) {
 	interfaces, err := a.root.Interfaces(a.network)
 	if err != nil {

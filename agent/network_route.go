@@ -45,7 +45,8 @@ type networkRoute struct {
 	Version int `json:"version"`
 }
 
-// networkRoutes answers guest-network-get-route.
+// networkRoutes answers guest-network-get-route. Lists the routes, those of IPv4
+// first. Members are missing that the version of a route does not have.
 func (a *Agent) networkRoutes(context.Context, noArgs) ([]networkRoute, error) {
 	routes, err := a.root.Routes()
 	if err != nil {

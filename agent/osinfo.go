@@ -32,7 +32,7 @@ type osInfo struct {
 	VariantID *string `json:"variant-id,omitzero"`
 }
 
-// osInfo answers guest-get-osinfo.
+// osInfo answers guest-get-osinfo. Names the kernel and the distribution.
 func (a *Agent) osInfo(context.Context, noArgs) (osInfo, error) {
 	kernel, err := guest.ReadKernel()
 	if err != nil {
@@ -59,7 +59,7 @@ type hostName struct {
 	HostName string `json:"host-name"`
 }
 
-// hostName answers guest-get-host-name.
+// hostName answers guest-get-host-name. Tells the guest's host name.
 func (a *Agent) hostName(context.Context, noArgs) (hostName, error) {
 	name, err := guest.ReadHostName()
 	if err != nil {

@@ -19,7 +19,7 @@ type setUserPasswordArgs struct {
 	Crypted bool `json:"crypted"`
 }
 
-// setUserPassword answers guest-set-user-password. The guest's chpasswd(8)
+// setUserPassword answers guest-set-user-password. Sets a user's password. The guest's chpasswd(8)
 // does the work: it knows the system's rules for hashes, and its locks.
 func (a *Agent) setUserPassword(ctx context.Context, args setUserPasswordArgs) (empty, error) {
 	defer clear(args.Password)

@@ -18,7 +18,8 @@ type schema struct {
 	structs  map[string]map[string]any
 	unions   map[string]map[string]any
 	enums    map[string][]string
-	others   map[string]bool // alternates
+	// alternates are by name and then by branch.
+	alternates map[string]map[string]any
 }
 
 // linuxConditions are the options that a Linux build of QEMU has.
@@ -64,7 +65,7 @@ func readSchema(t *testing.T) *schema {
 	require.NoError(t, err)
 	s := &schema{
 		commands: map[string]map[string]any{}, structs: map[string]map[string]any{},
-		unions: map[string]map[string]any{}, enums: map[string][]string{}, others: map[string]bool{},
+		unions: map[string]map[string]any{}, enums: map[string][]string{}, alternates: map[string]map[string]any{},
 	}
 	p := schemaParser{text: withoutComments(string(text))}
 	for p.skip(); p.text != ""; p.skip() {
@@ -86,7 +87,7 @@ func (s *schema) add(e map[string]any) {
 		}
 	}
 	if name, ok := e["alternate"].(string); ok {
-		s.others[name] = true
+		s.alternates[name] = e["data"].(map[string]any)
 	}
 	if name, ok := e["enum"].(string); ok {
 		for _, m := range e["data"].([]any) {

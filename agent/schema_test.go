@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"qemu-ga/agent/guest"
 	"qemu-ga/agent/qapi"
 )
 
@@ -25,13 +26,13 @@ func TestTableIsQEMUsSchema(t *testing.T) {
 		require.True(t, known, "QEMU has no command %s", c.Name)
 		delete(s.commands, c.Name)
 		t.Run(c.Name, func(t *testing.T) {
-			s.members(t, c.Name, s.data(want), c.args)
+			s.members(t, c.Name, s.data(want), c.Args)
 			require.Equal(t, want["success-response"] == false, c.is(silent))
 			returns, ok := want["returns"]
 			if !ok {
 				returns = map[string]any{}
 			}
-			s.same(t, c.Name+" returns", returns, c.returns)
+			s.same(t, c.Name+" returns", returns, c.Returns)
 		})
 	}
 	require.Empty(t, slices.Collect(maps.Keys(s.commands)), "these are missing")
@@ -98,20 +99,58 @@ func (s *schema) same(t *testing.T, where string, want any, got reflect.Type) {
 		require.Equal(t, reflect.Float64, got.Kind(), where)
 	case name == "bool":
 		require.Equal(t, reflect.Bool, got.Kind(), where)
-	case s.others[name]:
-		alternate, ok := reflect.TypeAssert[qapi.Alternate](reflect.New(got))
-		require.True(t, ok, "%s is no alternate", where)
-		require.Equal(t, name, alternate.QAPIType(), where)
+	case s.alternates[name] != nil:
+		s.alternate(t, where, name, got)
 	case s.enums[name] != nil:
 		require.Equal(t, reflect.String, got.Kind(), where)
 		if enum, ok := reflect.TypeAssert[qapi.Enum](reflect.Zero(got)); ok {
 			require.Equal(t, s.enums[name], enum.Members(), where)
+			return
 		}
+		require.Contains(t, returned, name, where)
+		require.Subset(t, s.enums[name], returned[name], where)
 	case s.unions[name] != nil:
 		s.members(t, where, s.union(s.unions[name]), got)
 	default:
 		require.Contains(t, s.structs, name, where)
 		s.members(t, where, s.data(s.structs[name]), got)
+	}
+}
+
+// returned are the values of enumerations that are returned as texts.
+var returned = map[string][]string{
+	"GuestFsfreezeStatus":          {"thawed", "frozen"},
+	"GuestIpAddressType":           {"ipv4", "ipv6"},
+	"GuestMemoryBlockResponseType": {"success", "not-found", "operation-not-supported", "operation-failed"},
+	"GuestCpuStatsType":            {"linux"},
+	"GuestDiskBusType": {
+		guest.BusUnknown, guest.BusVirtio, guest.BusSCSI, guest.BusIDE, guest.BusSATA, guest.BusNVMe, guest.BusUSB,
+	},
+}
+
+// alternate compares an alternate and its branches with a Go type.
+func (s *schema) alternate(t *testing.T, where, name string, got reflect.Type) {
+	t.Helper()
+	alternate, ok := reflect.TypeAssert[qapi.Alternate](reflect.New(got))
+	require.True(t, ok, "%s is no alternate", where)
+	require.Equal(t, name, alternate.QAPIType(), where)
+	kinds := map[qapi.Kind]any{}
+	for _, branch := range s.alternates[name] {
+		kind := qapi.String
+		switch branch {
+		case "bool":
+			kind = qapi.Bool
+		case "int":
+			kind = qapi.Number
+		}
+		kinds[kind] = branch
+	}
+	for _, kind := range []qapi.Kind{qapi.Null, qapi.Bool, qapi.Number, qapi.String, qapi.Array, qapi.Object} {
+		dst := alternate.Branch(kind)
+		require.Equal(t, kinds[kind] != nil, dst != nil, "%s: %v", where, kind)
+		if dst != nil {
+			s.same(t, where, kinds[kind], reflect.TypeOf(dst).Elem())
+		}
 	}
 }
 

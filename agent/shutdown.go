@@ -11,7 +11,7 @@ type shutdownArgs struct {
 	Mode *string `json:"mode,omitzero"`
 }
 
-// shutdown answers guest-shutdown. It runs the guest's program for the mode,
+// shutdown answers guest-shutdown. Shuts the guest down. It runs the guest's program for the mode,
 // and shutdown(8) on a guest that has no such program.
 func (a *Agent) shutdown(ctx context.Context, args shutdownArgs) (empty, error) {
 	mode := "powerdown"

@@ -44,7 +44,8 @@ type authorizedKeys struct {
 	Keys []string `json:"keys"`
 }
 
-// sshGet answers guest-ssh-get-authorized-keys.
+// sshGet answers guest-ssh-get-authorized-keys. Lists the keys with which a user
+// may log in by ssh, the last of the file first.
 func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, error) {
 	a.audit(ctx, "guest-ssh-get-authorized-keys called, user: "+clipped(args.Username, maxAudited))
 	file, err := a.keysOf(args.Username)
@@ -70,7 +71,8 @@ func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, e
 	return authorizedKeys{Keys: keys}, nil
 }
 
-// sshAdd answers guest-ssh-add-authorized-keys.
+// sshAdd answers guest-ssh-add-authorized-keys. Adds keys with which a user may
+// log in by ssh. Symbolic links below the home directory are refused.
 func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 	a.audit(ctx, fmt.Sprintf("guest-ssh-add-authorized-keys called, user: %s, keys: %d, reset: %t",
 		clipped(args.Username, maxAudited), len(args.Keys), args.Reset))
@@ -92,7 +94,8 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 	})
 }
 
-// sshRemove answers guest-ssh-remove-authorized-keys.
+// sshRemove answers guest-ssh-remove-authorized-keys. Removes keys with which a
+// user may log in by ssh.
 func (a *Agent) sshRemove(ctx context.Context, args sshRemoveArgs) (empty, error) {
 	a.audit(ctx, fmt.Sprintf("guest-ssh-remove-authorized-keys called, user: %s, keys: %d",
 		clipped(args.Username, maxAudited), len(args.Keys)))

@@ -98,7 +98,8 @@ type loadAverage struct {
 	Load15m float64 `json:"load15m"`
 }
 
-// diskStats answers guest-get-diskstats.
+// diskStats answers guest-get-diskstats. Counts what was read from and written
+// to each disk and partition.
 func (a *Agent) diskStats(context.Context, noArgs) ([]diskStatsInfo, error) {
 	disks, err := a.root.DiskStats()
 	if err != nil {
@@ -131,7 +132,7 @@ func diskStatsOf(n []uint64) (s diskStats) {
 	return s
 }
 
-// cpuStats answers guest-get-cpustats.
+// cpuStats answers guest-get-cpustats. Tells what each CPU has spent its time at.
 func (a *Agent) cpuStats(context.Context, noArgs) ([]cpuStats, error) {
 	cpus, err := a.root.CPUStats()
 	if err != nil {
@@ -150,7 +151,7 @@ func (a *Agent) cpuStats(context.Context, noArgs) ([]cpuStats, error) {
 	return list, nil
 }
 
-// loadAverage answers guest-get-load.
+// loadAverage answers guest-get-load. Tells the load averages.
 func (a *Agent) loadAverage(context.Context, noArgs) (loadAverage, error) {
 	load, err := guest.LoadAverage()
 	if err != nil {

@@ -9,8 +9,11 @@ type syncArgs struct {
 	ID int64 `json:"id"`
 }
 
-// syncID answers guest-sync and guest-sync-delimited.
+// syncID answers guest-sync and guest-sync-delimited. Returns the id, so that a
+// client finds where the answers to its own requests begin. A command that is
+// still running gets one second more; then its answer is dropped, and a freeze
+// undone.
 func syncID(_ *Agent, _ context.Context, args syncArgs) (int64, error) { return args.ID, nil }
 
-// ping answers guest-ping.
+// ping answers guest-ping. Does nothing: the agent is there.
 func ping(*Agent, context.Context, noArgs) (empty, error) { return empty{}, nil }

@@ -45,13 +45,13 @@ func clocksOf(root guest.Root) clocks {
 	return clocks{set: root.SetClock, openRTC: func() (hardwareClock, error) { return root.OpenRTC() }}
 }
 
-// getTime answers guest-get-time: nanoseconds since the epoch. Hosts have
-// always seen whole microseconds.
+// getTime answers guest-get-time. Tells the time, in nanoseconds since the epoch
+// and whole microseconds.
 func (a *Agent) getTime(context.Context, noArgs) (int64, error) {
 	return time.Now().UnixMicro() * 1000, nil
 }
 
-// setTime answers guest-set-time. A time that is given goes to the hardware
+// setTime answers guest-set-time. Sets the guest's clock. A time that is given goes to the hardware
 // clock as well; without one the system's clock is set by it.
 func (a *Agent) setTime(ctx context.Context, args setTimeArgs) (empty, error) {
 	if args.Time == nil {
@@ -115,7 +115,7 @@ func rtcError(action string, err error) error {
 	return fmt.Errorf("cannot %s the hardware clock: %s", action, guest.Strerror(err))
 }
 
-// timezone answers guest-get-timezone.
+// timezone answers guest-get-timezone. Tells the local time zone as it is now.
 func (a *Agent) timezone(context.Context, noArgs) (timezone, error) {
 	zone, offset := a.root.Zone(time.Now())
 	return timezone{Zone: zone, Offset: offset}, nil

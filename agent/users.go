@@ -10,7 +10,7 @@ type user struct {
 	LoginTime float64 `json:"login-time"`
 }
 
-// users answers guest-get-users.
+// users answers guest-get-users. Lists who is logged in, each once.
 func (a *Agent) users(context.Context, noArgs) ([]user, error) {
 	logins := a.root.Logins()
 	users := make([]user, 0, len(logins))

@@ -28,7 +28,7 @@ type setVCPUsArgs struct {
 	VCPUs []logicalProcessor `json:"vcpus"`
 }
 
-// vcpus answers guest-get-vcpus.
+// vcpus answers guest-get-vcpus. Lists the CPUs by their numbers.
 func (a *Agent) vcpus(context.Context, noArgs) ([]logicalProcessor, error) {
 	cpus, err := a.root.CPUs()
 	if err != nil {
@@ -41,8 +41,8 @@ func (a *Agent) vcpus(context.Context, noArgs) ([]logicalProcessor, error) {
 	return list, nil
 }
 
-// setVCPUs answers guest-set-vcpus with the number of CPUs that are as they
-// were wanted. It stops at the first that is not; an error is the answer only
+// setVCPUs answers guest-set-vcpus. Takes CPUs on- or offline, and returns the
+// number of those that are as they were wanted. It stops at the first that is not; an error is the answer only
 // if that is the first of all.
 func (a *Agent) setVCPUs(ctx context.Context, args setVCPUsArgs) (int64, error) {
 	a.audit(ctx, fmt.Sprintf("guest-set-vcpus called, processors: %d", len(args.VCPUs)))
