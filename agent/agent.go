@@ -30,6 +30,9 @@ type Config struct {
 	// in bytes before Base64; of two outputs that are captured separately
 	// half of it each. 0 is 7 MiB.
 	ExecOutput int
+	// Profiles names the profiles whose commands are enabled; none is
+	// ProfileFull. See CheckProfiles.
+	Profiles []string
 	// Allow, when not nil, names the only commands that are enabled.
 	Allow []string
 	// Block names commands that are disabled.
@@ -86,7 +89,7 @@ func New(cfg Config) *Agent {
 	}
 	a := &Agent{
 		version: cfg.Version, root: cfg.Root, engine: cfg.Freeze, log: cfg.Log,
-		policy: newPolicy(cfg.Allow, cfg.Block),
+		policy: newPolicy(cfg.Profiles, cfg.Allow, cfg.Block),
 		files:  newFileTable(cfg.StateDir), paths: cfg.Files, network: cfg.Network,
 		children: newChildTable(cfg.ExecOutput, cfg.Programs), clocks: clocksOf(cfg.Root),
 		table: table(), byName: make(map[string]*Command),

@@ -7,13 +7,15 @@ import (
 
 // policy says which commands may run.
 type policy struct {
-	allow, block map[string]bool // allow is nil where everything is allowed
+	// profile and allow are nil where everything is allowed.
+	profile, allow, block map[string]bool
 }
 
-// newPolicy makes a policy of the lists of --allow-rpcs and --block-rpcs:
-// with an allow list everything else is off, and the block list takes from
-// what is left. Names that no command has do no harm.
-func newPolicy(allow, block []string) policy {
+// newPolicy makes a policy of profiles and of the lists of --allow-rpcs and
+// --block-rpcs: what is in no profile is off, with an allow list everything
+// else is off, too, and the block list takes from what is left. Names that no
+// command has do no harm.
+func newPolicy(profiles, allow, block []string) policy {
 	set := func(names []string) map[string]bool {
 		if names == nil {
 			return nil
@@ -24,7 +26,7 @@ func newPolicy(allow, block []string) policy {
 		}
 		return m
 	}
-	return policy{allow: set(allow), block: set(block)}
+	return policy{profile: profileCommands(profiles), allow: set(allow), block: set(block)}
 }
 
 // disable disables a command for good.
@@ -42,7 +44,13 @@ func (a *Agent) enabled(c *Command) bool {
 	if a.standstill() {
 		return c.is(frozenToo)
 	}
-	return !a.policy.block[c.Name] && (a.policy.allow == nil || a.policy.allow[c.Name])
+	return a.policy.permits(c.Name)
+}
+
+// permits tells whether a command may run while nothing is frozen. Nothing
+// that a host can ask for changes it.
+func (p *policy) permits(name string) bool {
+	return !p.block[name] && (p.profile == nil || p.profile[name]) && (p.allow == nil || p.allow[name])
 }
 
 // standstill tells whether filesystems are frozen or about to be.

@@ -117,7 +117,7 @@ func applyConfig(o *options, path string, data []byte) error {
 
 // strict tells of the groups that say what hosts may do: an agent that took no
 // notice of a key there would let them do more.
-func strict(group string) bool { return group == "exec" || group == "file" }
+func strict(group string) bool { return group == "commands" || group == "exec" || group == "file" }
 
 // shownDefault is a value as a warning shows it.
 func shownDefault(v value) string {

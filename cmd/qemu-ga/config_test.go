@@ -54,6 +54,7 @@ func TestApplyConfigErrors(t *testing.T) {
 		"[general]\n\npath=a\\q":     `line 3: key "path" of [general]: invalid escape sequence "\\q"`,
 		"[general]\npath=a\\":        "ends with a single backslash: write two",
 		"[general]\npath=a\xff":      "it is not UTF-8 text",
+		"[commands]\nprofil=info":    `line 2: key "profil" of [commands] is not known: use profile`,
 		"daemon=true":                "line 1: the file does not start with a group: begin it with [general]",
 		"\xef\xbb\xbf[general]\nx=y": "line 1: \"\\ufeff[general]\" is not a key-value pair, group, or comment",
 	} {

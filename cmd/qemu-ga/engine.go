@@ -44,11 +44,11 @@ func freezeConfig(o options, log *logFile, logger *slog.Logger) freeze.Config {
 
 // restore thaws what an earlier agent left frozen. When that is refused it is
 // tried again until it succeeds: nothing else brings such a guest back.
-func restore(ctx context.Context, engine *freeze.Engine, logger *slog.Logger) {
+func restore(ctx context.Context, engine *freeze.Engine, logger *slog.Logger) (done bool) {
 	r, err := engine.Recover()
 	describe(logger, r)
 	if err == nil {
-		return
+		return len(r.Stuck) == 0
 	}
 	logger.Error(err.Error())
 	go func() {
@@ -66,6 +66,7 @@ func restore(ctx context.Context, engine *freeze.Engine, logger *slog.Logger) {
 			}
 		}
 	}()
+	return false
 }
 
 // describe logs what a recovery found.

@@ -107,7 +107,7 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 		logger.Warn(warning)
 	}
 	engine := freeze.New(freezeConfig(o, log, logger))
-	restore(ctx, engine, logger)
+	restored := restore(ctx, engine, logger)
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 		defer cancel()
@@ -143,10 +143,11 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 	rest.letGo()
 	a := agent.New(agent.Config{
 		Version: version, Root: "/", Freeze: engine, StateDir: o.stateDir,
-		Allow: o.allow, Block: o.block, Idle: rest.giveBack, Log: logger,
+		Profiles: o.profiles, Allow: o.allow, Block: o.block, Idle: rest.giveBack, Log: logger,
 		Alive: func() { tell("WATCHDOG=1") }, AliveEvery: manager.period,
 		Programs: o.policy.programs.list(), Files: o.files(), ExecOutput: o.policy.output, Network: o.network,
 	})
+	dropCapabilities(a, o, restored, logger)
 	err = a.Serve(ctx, listener)
 	tell("STOPPING=1")
 	if err != nil && o.daemonize {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"qemu-ga/agent"
 	"qemu-ga/agent/channel"
 	"qemu-ga/agent/guest"
 )
@@ -54,6 +55,7 @@ type options struct {
 	retry     bool
 	block     []string // commands disabled
 	allow     []string // the only commands enabled; nil is all
+	profiles  []string // whose commands are enabled; nil is all
 
 	freeze    freezeOptions
 	cloudInit time.Duration // how long to wait for its end before connecting; 0 is not at all
@@ -134,6 +136,9 @@ func parseOptions(args []string, getenv func(string) string, activated string) (
 		}
 		// qemu-ga ignores these silently.
 		o.warnings = append(o.warnings, text+" and is ignored: "+tryHelp)
+	}
+	if err := agent.CheckProfiles(o.profiles); err != nil {
+		return o, fmt.Errorf("option '--profile': %w", err)
 	}
 	return o, o.locate(activated)
 }

@@ -1,5 +1,7 @@
 package main
 
+import "strings"
+
 // argument says whether an option has one.
 type argument int
 
@@ -56,6 +58,7 @@ var settings = []setting{
 	{"fsfreeze", "expedite", func(o *options) value { return (*boolValue)(&o.freeze.expedite) }, false},
 	{"fsfreeze", "exclude", func(o *options) value { return (*listValue)(&o.freeze.exclude) }, false},
 	{"fsfreeze", "report-expiry", func(o *options) value { return (*boolValue)(&o.freeze.reportExpiry) }, false},
+	{"commands", "profile", func(o *options) value { return (*profilesValue)(&o.profiles) }, false},
 	{"unix", "allow-uids", func(o *options) value { return (*uidsValue)(&o.allowUIDs) }, false},
 	{"cloud-init", "wait", func(o *options) value { return (*waitValue)(&o.cloudInit) }, false},
 	{"exec", "allow", func(o *options) value { return &o.policy.programs }, false},
@@ -96,12 +99,13 @@ var optionTable = append([]option{
 	{long: "install", word: printPolicy, own: true},
 }, ownOptions()...)
 
-// ownOptions makes --GROUP-KEY of each key outside [general].
+// ownOptions makes --GROUP-KEY of each key outside [general], and --KEY of
+// those in [commands].
 func ownOptions() []option {
 	var opts []option
 	for _, s := range settings {
 		if s.group != general {
-			opts = append(opts, option{long: s.group + "-" + s.key, arg: needsArgument, group: s.group, key: s.key, own: true})
+			opts = append(opts, option{long: strings.TrimPrefix(s.group+"-"+s.key, "commands-"), arg: needsArgument, group: s.group, key: s.key, own: true})
 		}
 	}
 	return opts

@@ -74,11 +74,12 @@ func TestParseOptions(t *testing.T) {
 		"--fsfreeze-expedite 0":                  with(func(o *options) { o.freeze.expedite = false }),
 		"--fsfreeze-report-expiry=false":         with(func(o *options) { o.freeze.reportExpiry = false }),
 		"--fsfreeze-exc /a --fsfreeze-exc=/b,/c": with(func(o *options) { o.freeze.exclude = []string{"/a", "/b", "/c"} }),
-		"--unix-allow-uids=1000,1001":            with(func(o *options) { o.allowUIDs = []uint32{1000, 1001} }),
-		"--vsock-allow-cids=2,3":                 with(func(o *options) { o.allowCIDs = []uint32{2, 3} }),
-		"--exec-allow=/a --exec-allow /b/*,/c":   with(func(o *options) { o.policy.programs = pathsValue{true, []string{"/a", "/b/*", "/c"}} }),
-		"--exec-allow=none":                      with(func(o *options) { o.policy.programs = pathsValue{given: true} }),
-		"--exec-output-limit=4096":               with(func(o *options) { o.policy.output = 4096 }),
+		"--profile=info,freeze-only --profile full": with(func(o *options) { o.profiles = []string{"info", "freeze-only", "full"} }),
+		"--unix-allow-uids=1000,1001":               with(func(o *options) { o.allowUIDs = []uint32{1000, 1001} }),
+		"--vsock-allow-cids=2,3":                    with(func(o *options) { o.allowCIDs = []uint32{2, 3} }),
+		"--exec-allow=/a --exec-allow /b/*,/c":      with(func(o *options) { o.policy.programs = pathsValue{true, []string{"/a", "/b/*", "/c"}} }),
+		"--exec-allow=none":                         with(func(o *options) { o.policy.programs = pathsValue{given: true} }),
+		"--exec-output-limit=4096":                  with(func(o *options) { o.policy.output = 4096 }),
 		"--file-read=/a/** --file-write=none": with(func(o *options) {
 			o.policy.read, o.policy.write = pathsValue{true, []string{"/a/**"}}, pathsValue{given: true}
 		}),
@@ -125,6 +126,8 @@ func TestParseOptionsErrors(t *testing.T) {
 		"--fsfreeze-timeout=86401":  `"86401" is not a number of seconds`,
 		"--fsfreeze-timeout=-1":     `"-1" is not a number of seconds`,
 		"--fsfreeze-presync=maybe":  `option '--fsfreeze-presync': "maybe" is neither true nor false`,
+		"--profile=frieze-only":     `option '--profile': "frieze-only" is not a profile: use freeze-only, info, full`,
+		"--profile=":                `option '--profile': "" is not a profile`,
 		"--unix-allow-uids=jo":      `option '--unix-allow-uids': "jo" is not a user ID: give numbers`,
 		"--vsock-allow-cids=host":   `option '--vsock-allow-cids': "host" is not a vsock CID: give numbers`,
 	} {

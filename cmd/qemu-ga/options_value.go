@@ -53,6 +53,21 @@ func (v *listValue) set(text string) error {
 
 func (v *listValue) String() string { return strings.Join(*v, ",") }
 
+// profilesValue is a list of profiles, judged when all of it is there. An
+// empty one is no profile: it must not be taken for all commands.
+type profilesValue []string
+
+func (v *profilesValue) set(text string) error {
+	names := splitList(text)
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	*v = append(*v, names...)
+	return nil
+}
+
+func (v *profilesValue) String() string { return strings.Join(*v, ",") }
+
 type secondsValue time.Duration
 
 func (v *secondsValue) set(text string) error {

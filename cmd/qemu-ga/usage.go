@@ -39,6 +39,9 @@ Files
   -d, --daemonize           go to the background once the channel is open
 
 Commands
+      --profile=NAME,...    enable the commands of freeze-only (snapshots), info
+                            (read only), or both; full (default) is all. What
+                            root may do without them is given up
   -a, --allow-rpcs=NAME,... enable only these commands
   -b, --block-rpcs=NAME,... disable these commands; --blacklist is the same.
                             With "help" for NAME both print all names
