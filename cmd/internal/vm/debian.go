@@ -101,16 +101,22 @@ func (v *VM) debianInitramfs(d Debian) {
 	require.NoError(v.t, a.save(v.path("initramfs")))
 }
 
-// AgentFiles are, for Config.Files, our agent and its unit, enabled.
+// AgentFiles are, for Config.Files, our agent, its unit, enabled, and the
+// drop-ins that come with it.
 func AgentFiles(t testing.TB) map[string]string {
 	t.Helper()
-	unit := filepath.Join(root(), "packaging/systemd/qemu-guest-agent.service")
+	systemd := filepath.Join(root(), "packaging/systemd")
+	unit := filepath.Join(systemd, "qemu-guest-agent.service")
+	patient := filepath.Join(systemd, "journal-watchdog.conf")
 	wanted := filepath.Join(t.TempDir(), "wanted")
 	require.NoError(t, os.Symlink("/etc/systemd/system/qemu-guest-agent.service", wanted))
 	return map[string]string{
 		AgentPath: Build(t, "./cmd/qemu-ga"),
 		"/etc/systemd/system/qemu-guest-agent.service":                         unit,
 		"/etc/systemd/system/multi-user.target.wants/qemu-guest-agent.service": wanted,
+
+		"/etc/systemd/system/systemd-journald.service.d/qemu-guest-agent.conf":  patient,
+		"/etc/systemd/system/systemd-timesyncd.service.d/qemu-guest-agent.conf": patient,
 	}
 }
 

@@ -15,6 +15,10 @@ type Disk struct {
 	FS string
 	// SizeMiB is 0 for the smallest size that the filesystem likes.
 	SizeMiB int
+	// Seed, if there is any, are files of the host by their path on a read-only
+	// disk of type iso9660 with the label CIDATA: where cloud-init looks for its
+	// NoCloud data. The test mounts it, if it has to; FS stays empty.
+	Seed map[string]string
 }
 
 // image is the file a disk is kept in at the moment: each snapshot leaves one
@@ -41,6 +45,9 @@ var mkfs = map[string]struct {
 // makeImage makes the file of a disk, formatted.
 func makeImage(t testing.TB, dir string, disk Disk) *image {
 	t.Helper()
+	if disk.Seed != nil {
+		return makeSeed(t, dir, disk)
+	}
 	how, ok := mkfs[disk.FS]
 	if !ok {
 		t.Fatalf("disk %s: no filesystem is called %q here", disk.Name, disk.FS)
@@ -51,6 +58,18 @@ func makeImage(t testing.TB, dir string, disk Disk) *image {
 	if how.argv != nil {
 		runTool(t, how.argv[0], append(how.argv[1:], path)...)
 	}
+	return &image{disk: disk, node: disk.Name, path: path, format: "raw"}
+}
+
+// makeSeed makes the file of a disk with a Seed.
+func makeSeed(t testing.TB, dir string, disk Disk) *image {
+	t.Helper()
+	path := imageFile(dir, disk.Name)
+	args := []string{"-quiet", "-o", path, "-volid", "CIDATA", "-joliet", "-rational-rock", "-graft-points"}
+	for name, source := range disk.Seed {
+		args = append(args, name+"="+source)
+	}
+	runTool(t, "xorrisofs", args...)
 	return &image{disk: disk, node: disk.Name, path: path, format: "raw"}
 }
 
