@@ -6,10 +6,14 @@ LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.
 CACHE    := $(CURDIR)/.cache
 FUZZTIME := 30s
 ROUNDS   := 200
+# Each commit is a release of its own, so that its packages replace those
+# built before.
+VERSION  := 0.1.$(shell git rev-list --count HEAD 2>/dev/null || echo 0)
+ARCHES   := amd64 arm64 riscv64 s390x ppc64le
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test compat test-faults soak bench lint fmt fuzz generate clean
+.PHONY: help build demo test compat test-faults soak bench packages sysext lint fmt fuzz generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +49,12 @@ bench: build ## this agent against the real qemu-ga; results in packaging/doc/be
 	$(GO) build -o bin/qga-bench ./cmd/qga-bench
 	bin/qga-bench bin/qemu-ga $(CACHE)/reference packaging/doc/bench
 
+packages: ## build deb, rpm, apk and Arch packages for ARCHES into dist
+	packaging/build.sh packages dist $(VERSION) $(ARCHES)
+
+sysext: ## build a systemd system extension for ARCHES into dist
+	packaging/build.sh sysext dist $(VERSION) $(ARCHES)
+
 lint: ## check the code's form, and the walls between the packages
 	$(LINT) run ./...
 	shellcheck .ci/run .ci/setup
@@ -61,4 +71,4 @@ generate: ## write the reference of the commands anew: a page and a manual page
 	$(GO) run ./cmd/internal/reference
 
 clean: ## remove what was built and downloaded
-	rm -rf bin .cache
+	rm -rf bin dist .cache

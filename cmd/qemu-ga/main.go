@@ -46,7 +46,7 @@ func main() {
 // run is main with its surroundings as arguments. It returns the exit status.
 func run(argv []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	report := isDaemon()
-	err := start(argv, getenv, stdout, report)
+	err := start(argv, getenv, stdout, stderr, report)
 	if err == nil {
 		return 0
 	}
@@ -61,7 +61,7 @@ func run(argv []string, getenv func(string) string, stdout, stderr io.Writer) in
 }
 
 // start does what the command line asks for.
-func start(argv []string, getenv func(string) string, stdout io.Writer, report *daemonReport) error {
+func start(argv []string, getenv func(string) string, stdout, stderr io.Writer, report *daemonReport) error {
 	activated, err := channel.Activation(getenv, os.Getpid())
 	if err != nil {
 		return err
@@ -69,6 +69,11 @@ func start(argv []string, getenv func(string) string, stdout io.Writer, report *
 	o, err := parseOptions(argv[1:], getenv, activated)
 	if err != nil {
 		return err
+	}
+	if o.mode == dumpConfig { // the daemon logs them
+		for _, warning := range o.warnings {
+			_, _ = fmt.Fprintf(stderr, "qemu-ga: %s\n", warning)
+		}
 	}
 	if done, err := inform(stdout, o, version, agent.Commands()); done {
 		return err

@@ -1,0 +1,7 @@
+
+# As is the custom of Arch, services are enabled by the administrator; the
+# port's event starts the agent.
+if systemd; then
+	systemctl daemon-reload || true
+	announce_port
+fi

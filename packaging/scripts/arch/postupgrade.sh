@@ -1,0 +1,5 @@
+
+if systemd; then
+	systemctl daemon-reload || true
+	systemctl try-restart "$unit" || true
+fi

@@ -1,0 +1,22 @@
+
+# Here, after the distribution's package has gone: going, it stops and
+# disables the unit.
+kept=/var/lib/rpm-state/qemu-ga
+if [ -e "$kept/sysconfig" ]; then
+	cp -p "$kept/sysconfig" /etc/sysconfig/qemu-ga
+	rm -f /etc/sysconfig/qemu-ga.rpmnew
+fi
+add_policy
+if command -v systemctl >/dev/null; then
+	! systemd || systemctl daemon-reload || true
+	[ ! -e "$kept/first" ] || systemctl --no-reload preset "$unit" >/dev/null 2>&1 || true
+	if systemd; then
+		if [ ! -e "$kept/first" ]; then
+			systemctl try-restart "$unit" || true
+		elif systemctl --quiet is-enabled "$unit"; then
+			systemctl restart "$unit" || true
+		fi
+		announce_port
+	fi
+fi
+rm -rf "$kept"
