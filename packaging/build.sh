@@ -96,6 +96,8 @@ units() {
 		cat <<-UNITS
 			  - {src: packaging/systemd/qemu-guest-agent.service, dst: /usr/lib/systemd/system/qemu-guest-agent.service, file_info: {mode: 0644}, packager: $format}
 			  - {src: packaging/udev/60-qemu-guest-agent.rules, dst: /usr/lib/udev/rules.d/60-qemu-guest-agent.rules, file_info: {mode: 0644}, packager: $format}
+			  - {src: packaging/systemd/journal-watchdog.conf, dst: /usr/lib/systemd/system/systemd-journald.service.d/qemu-guest-agent.conf, file_info: {mode: 0644}, packager: $format}
+			  - {src: packaging/systemd/journal-watchdog.conf, dst: /usr/lib/systemd/system/systemd-timesyncd.service.d/qemu-guest-agent.conf, file_info: {mode: 0644}, packager: $format}
 			  - {src: packaging/systemd/hardened.conf, dst: /usr/share/doc/qemu-ga/examples/hardened.conf, file_info: {mode: 0644}, packager: $format}
 		UNITS
 	done

@@ -40,3 +40,9 @@ announce_port() {
 		udevadm trigger --subsystem-match=virtio-ports --action=change || true
 	}
 }
+
+# patient_journal lets the services that have a longer watchdog now begin anew
+# with it: daemon-reload alone leaves them the one they were started with.
+patient_journal() {
+	systemctl try-restart systemd-journald.service systemd-timesyncd.service >/dev/null 2>&1 || true
+}

@@ -3,5 +3,6 @@
 # port's event starts the agent.
 if systemd; then
 	systemctl daemon-reload || true
+	patient_journal
 	announce_port
 fi

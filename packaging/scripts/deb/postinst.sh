@@ -24,6 +24,7 @@ if command -v deb-systemd-helper >/dev/null; then
 fi
 if systemd; then
 	systemctl --system daemon-reload >/dev/null || true
+	[ -n "$2" ] || patient_journal
 	deb-systemd-invoke restart "$unit" >/dev/null || true
 	announce_port
 elif [ -z "${DPKG_ROOT:-}" ] && [ -x /etc/init.d/qemu-guest-agent ] && command -v update-rc.d >/dev/null; then

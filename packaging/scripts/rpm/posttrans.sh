@@ -13,8 +13,9 @@ if command -v systemctl >/dev/null; then
 	if systemd; then
 		if [ ! -e "$kept/first" ]; then
 			systemctl try-restart "$unit" || true
-		elif systemctl --quiet is-enabled "$unit"; then
-			systemctl restart "$unit" || true
+		else
+			patient_journal
+			! systemctl --quiet is-enabled "$unit" || systemctl restart "$unit" || true
 		fi
 		announce_port
 	fi
