@@ -73,7 +73,7 @@ func StartDebian(t testing.TB, d Debian) *VM {
 	if !d.NoWait {
 		v.Ready(systemLimit)
 		for _, disk := range d.Disks {
-			if disk.FS != "" {
+			if disk.FS != "" && disk.Device == nil {
 				v.Mount(disk)
 			}
 		}

@@ -2,11 +2,12 @@ package vm
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"testing"
 )
 
-// Disk is a virtio disk of a guest.
+// Disk is a disk of a guest.
 type Disk struct {
 	// Name is the disk's serial number in the guest.
 	Name string
@@ -19,6 +20,10 @@ type Disk struct {
 	// disk of type iso9660 with the label CIDATA: where cloud-init looks for its
 	// NoCloud data. The test mounts it, if it has to; FS stays empty.
 	Seed map[string]string
+	// Device, if not nil, is how the disk is plugged in, as QEMU's device_add
+	// has it, instead of as a virtio-blk device. Such a disk is not mounted, and
+	// GuestDisk does not find it.
+	Device map[string]any
 }
 
 // image is the file a disk is kept in at the moment: each snapshot leaves one
@@ -85,6 +90,11 @@ func (i *image) blockdev() map[string]any {
 
 // device is QEMU's description of the disk.
 func (i *image) device() map[string]any {
+	if i.disk.Device != nil {
+		device := maps.Clone(i.disk.Device)
+		device["drive"] = i.node
+		return device
+	}
 	return map[string]any{
 		"driver": "virtio-blk-pci", "id": "dev-" + i.disk.Name,
 		"drive": i.node, "serial": i.disk.Name,

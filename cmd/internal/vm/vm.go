@@ -26,6 +26,9 @@ type Config struct {
 	CPUs int
 	// Disks are there when the guest boots.
 	Disks []Disk
+	// Controllers are what disks with a Device are plugged into, as QEMU's
+	// device_add has them.
+	Controllers []map[string]any
 	// Modules are kernel modules to load beyond what the disks need.
 	Modules []string
 	// Programs are programs of the host that the guest has, too.
@@ -124,7 +127,7 @@ func (v *VM) boot(config Config) {
 	v.t.Helper()
 	require.NoError(v.t, v.control.greeted(bootLimit), "the guest does not boot")
 	for _, disk := range config.Disks {
-		if disk.FS != "" {
+		if disk.FS != "" && disk.Device == nil {
 			v.Mount(disk)
 		}
 	}
@@ -188,6 +191,9 @@ func (m *machine) arguments(t testing.TB, config Config) []string {
 	}
 	if config.Vsock != nil {
 		args = append(args, config.Vsock.arguments(config)...)
+	}
+	for _, controller := range config.Controllers {
+		args = append(args, "-device", toJSON(t, controller))
 	}
 	for _, disk := range config.Disks {
 		image := m.images[disk.Name]
