@@ -20,13 +20,16 @@
 //   - sync: through the freezer, while applications run on (presync.go);
 //   - hooks: the applications' own preparations (hooks.go; which they are
 //     hookdir.go and trusted.go, one run hook.go);
+//   - rehearsal: each filesystem is frozen and thawed by itself, which leaves
+//     the kernel prepared and the journals empty (rehearsal.go);
 //   - window: the freezer, a child process, calls FIFREEZE level by level
-//     (freezer.go; the agent's side is child.go and window.go, what they say
-//     to each other wire.go);
+//     (freezer.go, a thread for each target in worker.go, mailbox.go; the
+//     agent's side is child.go and window.go, what they say to each other
+//     wire.go). It is given up when a disk stands still (standstill.go);
 //   - hold: until a thaw is asked for, the deadline, or the freezer's or the
 //     agent's death (hold.go, thaw.go, order.go);
-//   - and what a later process does when both died (state.go, recover.go,
-//     process.go).
+//   - and what a later process does when both died (state.go, keeper.go,
+//     recover.go, detached.go, process.go).
 //
 // # What holds
 //

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -36,8 +37,7 @@ func Init() {
 		os.Exit(2)
 	}
 	protect()
-	_ = unix.SetNonblock(ordersFD, true) // so that a write can be given up
-	f, err := newFreezer(os.NewFile(ordersFD, "orders"), firstTarget, count)
+	f, err := newFreezer(ordersFD, firstTarget, count)
 	if err != nil {
 		_, _ = os.Stderr.WriteString(err.Error())
 		os.Exit(1)
@@ -55,31 +55,33 @@ func protect() {
 	_ = unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
 }
 
-// freezer is the state of the child. One goroutine owns it; the ioctls run
-// in threads of their own, started and parked before the first of them.
+// freezer is the state of the child. One thread owns it and waits in the
+// kernel for orders, answers and the time; the ioctls run in threads of their
+// own, started and parked before the first of them. None of them has to wait
+// for Go's scheduler.
 type freezer struct {
-	conn    *os.File
+	agent   *agentConn
 	workers []*worker
-	answers chan answer
-	orders  chan order
-	signals chan os.Signal
+	answers *mailbox
 
 	phase    phase
 	results  []result
+	synced   []time.Duration // how long the last sync took; 0 is none
 	order    order
 	level    int
-	waiting  int // ioctls of this level that have not returned
+	waiting  int // ioctls of this level, or rehearsals, that have not returned
 	frozenAt time.Time
 	thawAt   time.Time
 	thaw     *thawing
 	why      string
 	told     bool // the agent knows that everything but the pending is thawed
-	window   <-chan time.Time
-	deadline <-chan time.Time
 	still    *standstill
-	looks    <-chan time.Time
-	slow     <-chan time.Time
 	rcu      *expedited
+
+	rehearsal rehearsal
+
+	// When something is due; the zero time is never.
+	window, deadline, slow, look time.Time
 }
 
 type phase int
@@ -102,58 +104,87 @@ const (
 	thawPatience = 3 * time.Second
 )
 
-func newFreezer(conn *os.File, first, count int) (*freezer, error) {
-	f := &freezer{
-		conn: conn, answers: make(chan answer, 2*count), orders: make(chan order),
-		signals: make(chan os.Signal, 1), results: make([]result, count), rcu: newExpedited(),
-	}
-	var err error
-	if f.workers, err = startWorkers(first, count, f.answers); err != nil {
+func newFreezer(conn, first, count int) (*freezer, error) {
+	answers, err := newMailbox(2 * count)
+	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	f := &freezer{
+		agent: &agentConn{fd: conn}, answers: answers,
+		results: make([]result, count), synced: make([]time.Duration, count), rcu: newExpedited(),
+	}
+	f.workers, err = startWorkers(first, count, answers)
+	return f, err
 }
 
 // run serves the agent until nothing is frozen any more.
 func (f *freezer) run() {
-	signal.Notify(f.signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	runtime.LockOSThread()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	go func() {
-		defer close(f.orders)
-		for dec := json.NewDecoder(f.conn); ; {
-			var o order
-			if dec.Decode(&o) != nil {
-				return
-			}
-			f.orders <- o
+		for range signals {
+			f.answers.post(answer{kind: doStop})
 		}
 	}()
 	f.tell(event{Is: isReady})
 	for f.phase != thawed || f.busy() {
-		select {
-		case o, ok := <-f.orders:
-			if !ok {
-				f.orders = nil
-				f.giveUp(whyAgent)
-				continue
-			}
-			f.obey(o)
-		case a := <-f.answers:
+		f.wait()
+		for _, a := range f.answers.take() {
 			f.returned(a)
-		case <-f.window:
-			f.giveUp(whyWindow)
-		case <-f.looks:
-			if f.still.look(f.freezes) {
-				f.giveUp(whyStill)
-			}
-		case <-f.deadline:
-			f.giveUp(whyDeadline)
-		case <-f.slow:
-			if !f.told {
-				f.tellThawed()
-			}
-		case <-f.signals:
-			f.giveUp(whySignal)
 		}
+		for _, o := range f.agent.take() {
+			f.obey(o)
+		}
+		if f.agent.ended {
+			f.giveUp(whyAgent)
+		}
+		f.expire(time.Now())
+	}
+}
+
+// wait waits until there is something to do.
+func (f *freezer) wait() {
+	fds := []unix.PollFd{{Fd: int32(f.answers.fd), Events: unix.POLLIN}, {Fd: int32(f.agent.fd), Events: unix.POLLIN}}
+	if f.agent.ended {
+		fds = fds[:1]
+	}
+	var timeout *unix.Timespec
+	for _, due := range []time.Time{f.window, f.deadline, f.slow, f.look} {
+		if due.IsZero() {
+			continue
+		}
+		left := unix.NsecToTimespec(max(0, int64(time.Until(due))))
+		if timeout == nil || left.Nano() < timeout.Nano() {
+			timeout = &left
+		}
+	}
+	_, _ = unix.Ppoll(fds, timeout, nil) // a signal is as good as anything
+}
+
+// expire does what is due.
+func (f *freezer) expire(now time.Time) {
+	due := func(at *time.Time) bool {
+		if at.IsZero() || now.Before(*at) {
+			return false
+		}
+		*at = time.Time{}
+		return true
+	}
+	if due(&f.window) {
+		f.giveUp(whyWindow)
+	}
+	if due(&f.look) {
+		f.look = now.Add(standstillPeriod)
+		if f.still.look(f.freezes) {
+			f.giveUp(whyStill)
+		}
+	}
+	if due(&f.deadline) {
+		f.giveUp(whyDeadline)
+	}
+	if due(&f.slow) && !f.told {
+		f.tellThawed()
 	}
 }
 
@@ -170,27 +201,29 @@ func (f *freezer) obey(o order) {
 
 // freeze opens the window.
 func (f *freezer) freeze(o order) {
+	hasten(unix.Gettid())
 	for _, w := range f.workers {
-		w.hasten()
+		hasten(w.tid)
 	}
 	f.order, f.phase = o, freezing
 	f.still = newStandstill(o.Stats, o.Standstill)
-	f.looks = time.Tick(standstillPeriod)
-	f.window, f.deadline = time.After(o.Window), time.After(o.Deadline)
+	now := time.Now()
+	f.window, f.deadline, f.look = now.Add(o.Window), now.Add(o.Deadline), now.Add(standstillPeriod)
 	if o.Expedite {
 		f.rcu.raise()
 	}
-	f.frozenAt = time.Now()
-	f.beginLevel()
+	f.rehearse()
 }
 
 // beginLevel releases the threads of the next level, or ends the window.
 func (f *freezer) beginLevel() {
 	if f.level == len(f.order.Levels) {
-		f.phase, f.window, f.looks = held, nil, nil
-		window := time.Since(f.frozenAt)
+		f.phase, f.window, f.look = held, time.Time{}, time.Time{}
+		f.tell(event{
+			Is: isFrozen, Results: f.results, At: time.Now().UnixNano(),
+			Rehearsal: f.frozenAt.Sub(f.rehearsal.begun), Window: time.Since(f.frozenAt),
+		})
 		f.rcu.restore()
-		f.tell(event{Is: isFrozen, Results: f.results, Window: window, At: time.Now()})
 		return
 	}
 	for _, i := range f.order.Levels[f.level] {
@@ -204,8 +237,13 @@ func (f *freezer) beginLevel() {
 func (f *freezer) returned(a answer) {
 	r := &f.results[a.target]
 	switch a.kind {
+	case doStop:
+		f.giveUp(whySignal)
 	case doSync:
+		f.synced[a.target] = a.took
 		f.tell(event{Is: isSynced, Target: a.target, Result: result{Freeze: a.errno, Took: a.took}})
+	case doRehearse:
+		f.rehearsedOne(a.target, a.errno)
 	case doFreeze:
 		r.Pending, r.Freeze, r.Took, r.Frozen = false, a.errno, a.took, a.errno == 0
 		f.frozeOne(a.target)
@@ -243,7 +281,8 @@ func (f *freezer) giveUp(why string) {
 		return
 	}
 	early := f.phase == freezing
-	f.phase, f.why, f.window, f.looks, f.deadline = thawed, why, nil, nil, nil
+	f.phase, f.why = thawed, why
+	f.window, f.look, f.deadline = time.Time{}, time.Time{}, time.Time{}
 	left := make([]bool, len(f.results))
 	for i, r := range f.results {
 		left[i] = r.Frozen || r.Pending
@@ -252,7 +291,8 @@ func (f *freezer) giveUp(why string) {
 	if lands == nil {
 		lands = make([][]int, len(f.results)) // nothing was frozen yet
 	}
-	f.thawAt, f.slow = time.Now(), time.After(thawPatience)
+	f.thawAt = time.Now()
+	f.slow = f.thawAt.Add(thawPatience)
 	f.thaw = newThawing(lands, left, func(i int) {
 		f.results[i].Pending = true
 		f.workers[i].do(thawingOp)
@@ -282,7 +322,7 @@ func (f *freezer) thawOn() {
 
 func (f *freezer) tellThawed() {
 	f.told = true
-	f.tell(event{Is: isThawed, Why: f.why, Results: f.results, Thaw: time.Since(f.thawAt), At: time.Now()})
+	f.tell(event{Is: isThawed, Why: f.why, Results: f.results, Thaw: time.Since(f.thawAt), At: time.Now().UnixNano()})
 }
 
 // phaseOver tells whether no FITHAW is under way.
@@ -305,13 +345,10 @@ func (f *freezer) busy() bool {
 	return false
 }
 
-// tell reports to the agent, if it still listens. One that has stopped must
-// not stop the freezer.
+// tell reports to the agent, if it still listens.
 func (f *freezer) tell(e event) {
 	text, err := json.Marshal(e)
-	if err != nil {
-		return
+	if err == nil {
+		f.agent.answer(append(text, '\n'))
 	}
-	_ = f.conn.SetWriteDeadline(time.Now().Add(patience))
-	_, _ = f.conn.Write(append(text, '\n'))
 }

@@ -155,7 +155,7 @@ func TestThawRefusedByTheKernel(t *testing.T) {
 	// refuse; of those of one level, either, and it may be frozen late.
 	t.Run("in the window", func(t *testing.T) {
 		inner := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/inner", Image: b + "/image"})
-		e := engine(t, freeze.Config{Guard: g})
+		e := engine(t, freeze.Config{Guard: g, NoPresync: true})
 		points := []string{inner, b}
 		gate.DenySecond(unix.EACCES) // the second FIFREEZE, and every FITHAW
 		_, err := e.Freeze(t.Context(), freeze.Request{Mountpoints: points})
@@ -176,8 +176,19 @@ func TestThawRefusedByTheKernel(t *testing.T) {
 		require.Equal(t, 2, n)
 	})
 
-	t.Run("in the window, side by side", func(t *testing.T) {
+	t.Run("in the rehearsal", func(t *testing.T) {
 		e := engine(t, freeze.Config{Guard: g})
+		gate.Deny(freezetest.FITHAW, unix.EACCES)
+		_, err := e.Freeze(t.Context(), freeze.Request{})
+		require.ErrorContains(t, err, "failed to thaw /mnt/")
+		gate.Deny(freezetest.FITHAW, 0)
+		require.True(t, freezetest.Writable(a, soon))
+		require.True(t, freezetest.Writable(b, soon))
+		require.Eventually(t, func() bool { return e.State() == freeze.Thawed }, soon, 10*time.Millisecond)
+	})
+
+	t.Run("in the window, side by side", func(t *testing.T) {
+		e := engine(t, freeze.Config{Guard: g, NoPresync: true})
 		gate.DenySecond(unix.EACCES)
 		_, err := e.Freeze(t.Context(), freeze.Request{})
 		require.ErrorContains(t, err, "failed to freeze /mnt/")

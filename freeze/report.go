@@ -36,6 +36,9 @@ type Times struct {
 	// Presync is the sync before the freeze, in so many Passes.
 	Presync int64 `json:"presync"`
 	Passes  int   `json:"presync-passes"`
+	// Rehearsal is the time before the window in which each filesystem was
+	// frozen and thawed by itself, so that the window is short.
+	Rehearsal int64 `json:"rehearsal"`
 	// Window is from the first FIFREEZE to the last one's return.
 	Window int64 `json:"window"`
 	// Held is from the first FIFREEZE to the thaw.

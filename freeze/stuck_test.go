@@ -161,9 +161,16 @@ func hangLast(t *testing.T, disk *freezetest.Disk, cfg freeze.Config) freeze.Con
 // A disk that hangs between the sync and FIFREEZE keeps no healthy filesystem
 // frozen for longer than a second.
 func TestHangsInWindow(t *testing.T) {
+	for name, noPresync := range map[string]bool{"in the rehearsal": false, "in the window": true} {
+		t.Run(name, func(t *testing.T) { hangsInWindow(t, noPresync) })
+	}
+}
+
+func hangsInWindow(t *testing.T, noPresync bool) {
+	t.Helper()
 	disk := hungDisk(t, "/mnt/hung")
 	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
-	e := engine(t, hangLast(t, disk, freeze.Config{StallTimeout: 2 * time.Second}))
+	e := engine(t, hangLast(t, disk, freeze.Config{StallTimeout: 2 * time.Second, NoPresync: noPresync}))
 	stall := longestWrite(t, dir)
 	_, err := e.Freeze(t.Context(), freeze.Request{})
 	require.ErrorContains(t, err, "cannot freeze /mnt/hung: its disk completes nothing; look at the disk; everything else was thawed")
@@ -186,8 +193,8 @@ func TestPausesInWindow(t *testing.T) {
 		}
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return outcomes(e.Report())["/mnt/a"] == freeze.OutcomeThawed }, soon, time.Millisecond,
-		"it is thawed while the disk pauses")
+	require.Eventually(t, func() bool { return outcomes(e.Report())["/mnt/hung"] == freeze.OutcomeStuck }, soon, time.Millisecond)
+	require.True(t, freezetest.Writable(dir, soon), "it is not frozen while the disk pauses")
 	require.NoError(t, disk.Resume())
 	require.NoError(t, <-done)
 	require.False(t, freezetest.Writable(dir, blocked))

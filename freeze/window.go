@@ -43,7 +43,10 @@ func (s *session) await(ctx context.Context) error {
 				return fmt.Errorf("cannot freeze: the freezer ended, and everything was thawed: %s", stderr)
 			case e.Is == isFrozen && stop != nil:
 				s.known = true
-				s.update(func() { s.results, s.times.Window = e.Results, int64(e.Window) })
+				s.update(func() {
+					s.results, s.times.Rehearsal, s.times.Window = e.Results, int64(e.Rehearsal), int64(e.Window)
+					s.frozenAt = time.Now().Add(-e.Window)
+				})
 				s.disown()
 				return nil
 			case e.Is == isFailed:
@@ -85,6 +88,9 @@ func (s *session) failure(e event) error {
 		if r.Freeze != 0 && r.Freeze != unix.EOPNOTSUPP && r.Freeze != unix.EBUSY {
 			return s.e.told(s.targets[i].refuse(OpFreeze, r.Freeze), true)
 		}
+		if r.Thaw != 0 { // in the rehearsal
+			return s.e.told(s.targets[i].refuse(OpThaw, r.Thaw), true)
+		}
 		if r.Pending && !r.Frozen {
 			slow = append(slow, s.targets[i].point)
 		}
@@ -111,7 +117,7 @@ func (s *session) absorb(e event) {
 		if len(e.Results) == len(s.results) {
 			s.results = e.Results
 		}
-		s.times.Thaw, s.thawedAt = int64(e.Thaw), e.At
+		s.times.Thaw, s.thawedAt = int64(e.Thaw), time.Unix(0, e.At)
 	})
 }
 

@@ -35,6 +35,10 @@ const (
 	doSync   = "sync"
 	doFreeze = "freeze"
 	doThaw   = "thaw"
+
+	// What the freezer tells itself of.
+	doRehearse = "rehearse"
+	doStop     = "stop"
 )
 
 // event is what the freezer reports.
@@ -48,12 +52,14 @@ type event struct {
 	Results []result `json:"results,omitempty"`
 	// Why says what ended a freeze: one of the why constants.
 	Why string `json:"why,omitempty"`
+	// Rehearsal is how long it was rehearsed before the window.
+	Rehearsal time.Duration `json:"rehearsal,omitempty"`
 	// Window is the time from the first FIFREEZE to the last one's return,
 	// Thaw that from the first FITHAW to the last.
 	Window time.Duration `json:"window,omitempty"`
 	Thaw   time.Duration `json:"thaw,omitempty"`
-	// At is when it happened, by the wall clock.
-	At time.Time `json:"at,omitzero"`
+	// At is when it happened: a Unix time in nanoseconds.
+	At int64 `json:"at,omitempty"`
 }
 
 const (

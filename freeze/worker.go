@@ -1,7 +1,6 @@
 package freeze
 
 import (
-	"encoding/binary"
 	"fmt"
 	"runtime"
 	"time"
@@ -23,12 +22,13 @@ type worker struct {
 
 // operation is a system call that a target's thread makes.
 type operation struct {
-	kind string // doSync, doFreeze or doThaw
+	kind string // doSync, doRehearse, doFreeze or doThaw
 	call func(fd int) error
 }
 
 var (
 	syncing    = operation{doSync, unix.Syncfs}
+	rehearsing = operation{doRehearse, rehearse}
 	freezingOp = operation{doFreeze, fifreeze}
 	thawingOp  = operation{doThaw, fithaw}
 )
@@ -43,7 +43,7 @@ type answer struct {
 
 // startWorkers starts the threads for count targets, whose descriptors are
 // numbered from first on, and waits until all of them run.
-func startWorkers(first, count int, answers chan<- answer) ([]*worker, error) {
+func startWorkers(first, count int, answers *mailbox) ([]*worker, error) {
 	workers := make([]*worker, count)
 	started := make(chan bool)
 	for i := range workers {
@@ -60,7 +60,7 @@ func startWorkers(first, count int, answers chan<- answer) ([]*worker, error) {
 	return workers, nil
 }
 
-func (w *worker) run(i int, started chan<- bool, answers chan<- answer) {
+func (w *worker) run(i int, started chan<- bool, answers *mailbox) {
 	runtime.LockOSThread()
 	w.tid = unix.Gettid()
 	started <- true
@@ -72,25 +72,23 @@ func (w *worker) run(i int, started chan<- bool, answers chan<- answer) {
 		op := <-w.work
 		begun := time.Now()
 		errno := errnoOf(op.call(w.fd))
-		answers <- answer{i, op.kind, errno, time.Since(begun)}
+		answers.post(answer{i, op.kind, errno, time.Since(begun)})
 	}
 }
 
 // do has the thread make a system call.
 func (w *worker) do(op operation) {
 	w.work <- op
-	var one [8]byte
-	binary.NativeEndian.PutUint64(one[:], 1)
-	_, _ = unix.Write(w.wake, one[:]) // it fails at 2^64 operations
+	wake(w.wake)
 }
 
-// hasten lets the thread run before ordinary programs from here on: a busy
+// hasten lets a thread run before ordinary programs from here on: a busy
 // guest would make its own writers wait for the one thread that ends their
 // wait. It is for the window and not for the sync before it, which may have
 // much to do and no hurry. It needs a privilege that a freezer has wherever
 // freezing works.
-func (w *worker) hasten() {
-	_ = unix.SchedSetAttr(w.tid, &unix.SchedAttr{
+func hasten(tid int) {
+	_ = unix.SchedSetAttr(tid, &unix.SchedAttr{
 		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
 	}, 0)
 }

@@ -1,0 +1,100 @@
+package freeze
+
+import (
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Just before the window every filesystem is frozen and thawed by itself. A
+// FIFREEZE waits for three RCU grace periods, with writers stopped during two;
+// one that follows another within a grace period's time finds the kernel still
+// prepared and waits for none (kernel/rcu/sync.c), and finds an empty journal.
+// So writers wait twice, but each time for less than half as long, and with
+// many filesystems for their own alone instead of for all.
+const (
+	// rehearsalWorth is the longest sync, of a filesystem that had just been
+	// synced, after which the grace periods are the greater part of a FIFREEZE:
+	// a slower disk would have its writers wait for it twice.
+	rehearsalWorth = 10 * time.Millisecond
+	// rehearsalWidth is how many filesystems are rehearsed at once, for each
+	// processor: in one grace period's time, but with writers waiting for few.
+	rehearsalWidth = 2
+)
+
+// rehearsal is what of it is left.
+type rehearsal struct {
+	queue []int // targets to follow
+	begun time.Time
+}
+
+// rehearse freezes a filesystem and thaws it.
+func rehearse(fd int) error {
+	if err := fifreeze(fd); err != nil {
+		return nil // the freeze will meet it again
+	}
+	if err := fithaw(fd); err != unix.EINVAL { //nolint:errorlint // a system call's own
+		return err
+	}
+	return nil // somebody else has thawed it
+}
+
+// rehearse begins the rehearsal of every target that it is worth it for.
+func (f *freezer) rehearse() {
+	f.rehearsal.begun = time.Now()
+	for _, level := range f.order.Levels {
+		for _, i := range level {
+			if took := f.synced[i]; took > 0 && took <= rehearsalWorth {
+				f.rehearsal.queue = append(f.rehearsal.queue, i)
+			}
+		}
+	}
+	if !f.rcu.quick() {
+		f.rehearsal.queue = nil
+	}
+	for range rehearsalWidth * runtime.NumCPU() {
+		f.rehearseNext()
+	}
+	f.rehearsed()
+}
+
+func (f *freezer) rehearseNext() {
+	if len(f.rehearsal.queue) == 0 {
+		return
+	}
+	i := f.rehearsal.queue[0]
+	f.rehearsal.queue = f.rehearsal.queue[1:]
+	f.results[i].Pending = true
+	f.waiting++
+	f.workers[i].do(rehearsing)
+}
+
+// rehearsed goes on after one rehearsal, or none.
+func (f *freezer) rehearsed() {
+	if f.waiting == 0 {
+		f.frozenAt = time.Now()
+		f.beginLevel()
+	}
+}
+
+// rehearsedOne takes note of one rehearsal's end. A filesystem that it could
+// not thaw is frozen, and there must be no other.
+func (f *freezer) rehearsedOne(i int, errno unix.Errno) {
+	r := &f.results[i]
+	r.Pending, r.Frozen, r.Thaw = false, errno != 0, errno
+	if f.phase == thawed { // given up meanwhile
+		if errno == 0 {
+			f.thaw.drop(i)
+		}
+		f.thawOn()
+		return
+	}
+	f.waiting--
+	if errno != 0 {
+		f.giveUp(whyError)
+		return
+	}
+	f.rehearseNext()
+	f.rehearsed()
+}
