@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.."
 what=$1 out=$2 version=$3
 shift 3
 nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
+maintainer="qemu-ga developers <qemu-ga@localhost.invalid>"
 : "${FORMATS:=deb rpm apk archlinux}"
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || echo 0)}"
 export SOURCE_DATE_EPOCH CGO_ENABLED=0
@@ -23,6 +24,7 @@ trap 'rm -rf "$stage"' EXIT
 # program ARCH builds the program, as `make build` does.
 program() {
 	GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false -ldflags='-s -w' -o "$stage/qemu-ga" ./cmd/qemu-ga
+	touch -d "@$SOURCE_DATE_EPOCH" "$stage/qemu-ga"
 }
 
 # notices prints the licences of everything that is linked into the program.
@@ -80,13 +82,12 @@ common() {
 		[ ! -f "$hook" ] || case $hook in *.go | *.md) ;; *) cp "$hook" "$stage/hooks" ;; esac
 	done
 	cp packaging/lintian-overrides "$stage"
-	cat >"$stage/changelog.yaml" <<-CHANGES
-		- semver: $version
-		  date: $(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
-		  packager: qemu-ga developers <qemu-ga@localhost.invalid>
-		  changes:
-		    - note: "Built from the project's sources. Its history is there."
-	CHANGES
+	# The history is the project's; a package's has one entry, itself.
+	{
+		printf 'qemu-ga (%s-1) unstable; urgency=medium\n\n' "$version"
+		printf '  * Built from the sources of that version.\n\n'
+		printf ' -- %s  %s\n' "$maintainer" "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")"
+	} | gzip -9n >"$stage/changelog.Debian.gz"
 	find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
@@ -108,8 +109,7 @@ build_packages() {
 	units >"$stage/units"
 	for arch; do
 		program "$arch"
-		touch -d "@$SOURCE_DATE_EPOCH" "$stage/qemu-ga"
-		sed -e "s|@ARCH@|$arch|; s|@VERSION@|$version|; s|@STAGE@|$stage|g" \
+			sed -e "s|@ARCH@|$arch|; s|@VERSION@|$version|; s|@STAGE@|$stage|g" \
 			-e "/^@SYSTEMD@$/{r $stage/units" -e 'd}' packaging/nfpm.yaml >"$stage/nfpm.yaml"
 		for format in $FORMATS; do
 			go run $nfpm package --config "$stage/nfpm.yaml" --packager "$format" --target "$out"
@@ -117,8 +117,53 @@ build_packages() {
 	done
 }
 
+# extension_release prints what a system must be for the image: only the architecture has to fit, as the
+# program needs nothing of the system.
+extension_release() {
+	case $1 in
+	amd64) architecture=x86-64 ;;
+	ppc64le) architecture=ppc64-le ;;
+	*) architecture=$1 ;;
+	esac
+	printf 'ID=_any\nARCHITECTURE=%s\n' "$architecture"
+	# Reload, so that the merged unit is known and its start by the boot or by
+	# the port's event happens.
+	printf 'EXTENSION_RELOAD_MANAGER=1\n'
+}
+
+# build_sysext makes an image that systemd-sysext merges into /usr. It holds no
+# configuration, which is in /etc, and starts the agent by itself.
+build_sysext() {
+	common
+	for arch; do
+		program "$arch"
+		tree=$stage/sysext
+		rm -rf "$tree"
+		install -D -m 755 "$stage/qemu-ga" "$tree/usr/bin/qemu-ga"
+		unit=$tree/usr/lib/systemd/system/qemu-guest-agent.service
+		install -D -m 644 packaging/systemd/qemu-guest-agent.service "$unit"
+		mkdir "${unit%/*}/multi-user.target.wants"
+		ln -s ../qemu-guest-agent.service "${unit%/*}/multi-user.target.wants"
+		for service in systemd-journald systemd-timesyncd; do
+			install -D -m 644 packaging/systemd/journal-watchdog.conf "${unit%/*}/$service.service.d/qemu-guest-agent.conf"
+		done
+		install -D -m 644 packaging/udev/60-qemu-guest-agent.rules "$tree/usr/lib/udev/rules.d/60-qemu-guest-agent.rules"
+		install -D -m 644 "$stage/NOTICES" "$tree/usr/share/licenses/qemu-ga/NOTICES"
+		install -D -m 644 LICENSE "$tree/usr/share/licenses/qemu-ga/LICENSE"
+		mkdir -p "$tree/usr/libexec/qemu-ga/fsfreeze-hook.d" "$tree/usr/lib/extension-release.d"
+		extension_release "$arch" >"$tree/usr/lib/extension-release.d/extension-release.qemu-ga"
+		# The image's name without .raw must be that of the extension-release,
+		# so the architecture is in the directory's.
+		mkdir -p "$out/sysext-$arch"
+		rm -f "$out/sysext-$arch/qemu-ga.raw"
+		mksquashfs "$tree" "$out/sysext-$arch/qemu-ga.raw" -all-root -no-progress -quiet -comp xz
+		echo "created image: $out/sysext-$arch/qemu-ga.raw"
+	done
+}
+
 case $what in
 packages) build_packages "$@" ;;
+sysext) build_sysext "$@" ;;
 *)
 	echo "$0: cannot build $what: packages or sysext" >&2
 	exit 2

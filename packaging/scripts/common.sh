@@ -3,6 +3,7 @@
 set -e
 
 unit=qemu-guest-agent.service
+agent=/usr/bin/qemu-ga
 
 # systemd tells whether systemd runs, and not only is installed: in an image
 # that is being built it does not.
@@ -11,7 +12,7 @@ systemd() { [ -d /run/systemd/system ]; }
 # thaw thaws what the installed agent has frozen. It must work before anything
 # else: with filesystems frozen, the package manager itself would wait.
 thaw() {
-	[ ! -x /usr/bin/qemu-ga ] || /usr/bin/qemu-ga thaw --statedir=/run >/dev/null || true
+	[ ! -x "$agent" ] || "$agent" thaw --statedir=/run >/dev/null || true
 }
 
 # selinux_wanted tells whether the agent is, or at the next boot will be,
@@ -24,7 +25,7 @@ selinux_wanted() {
 # the agent works, and says which filesystems are blocked.
 add_policy() {
 	selinux_wanted || return 0
-	/usr/bin/qemu-ga policy --install >/dev/null ||
+	"$agent" policy --install >/dev/null ||
 		echo "qemu-ga: the SELinux module could not be installed; later: qemu-ga policy --install" >&2
 }
 
@@ -39,10 +40,4 @@ announce_port() {
 		udevadm control --reload || true
 		udevadm trigger --subsystem-match=virtio-ports --action=change || true
 	}
-}
-
-# patient_journal lets the services that have a longer watchdog now begin anew
-# with it: daemon-reload alone leaves them the one they were started with.
-patient_journal() {
-	systemctl try-restart systemd-journald.service systemd-timesyncd.service >/dev/null 2>&1 || true
 }

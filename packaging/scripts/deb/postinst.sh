@@ -24,7 +24,9 @@ if command -v deb-systemd-helper >/dev/null; then
 fi
 if systemd; then
 	systemctl --system daemon-reload >/dev/null || true
-	[ -n "$2" ] || patient_journal
+	# Once, for the longer watchdogs that the package gives them: a service
+	# that runs keeps the one it was started with.
+	[ -n "$2" ] || systemctl try-restart systemd-journald.service systemd-timesyncd.service >/dev/null || true
 	deb-systemd-invoke restart "$unit" >/dev/null || true
 	announce_port
 elif [ -z "${DPKG_ROOT:-}" ] && [ -x /etc/init.d/qemu-guest-agent ] && command -v update-rc.d >/dev/null; then

@@ -14,7 +14,9 @@ if command -v systemctl >/dev/null; then
 		if [ ! -e "$kept/first" ]; then
 			systemctl try-restart "$unit" || true
 		else
-			patient_journal
+			# Once, for the longer watchdogs that the package gives them: a
+			# service that runs keeps the one it was started with.
+			systemctl try-restart systemd-journald.service systemd-timesyncd.service || true
 			! systemctl --quiet is-enabled "$unit" || systemctl restart "$unit" || true
 		fi
 		announce_port
