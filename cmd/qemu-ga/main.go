@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -37,6 +38,10 @@ const (
 func main() {
 	freeze.Init()
 	debug.SetGCPercent(gcPercent)
+	// One command at a time is what an agent serves. With more processors
+	// Go's scheduler wakes threads to look for work in them: half as much
+	// again for a ping, and for the way from a freeze to its thaw.
+	runtime.GOMAXPROCS(1)
 	// Caught and not ignored: what is ignored stays so in the programs that
 	// the agent starts.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
