@@ -58,7 +58,7 @@ func StartDebian(t testing.TB, d Debian) *VM {
 	if d.MemoryMiB == 0 {
 		d.MemoryMiB = 1024
 	}
-	backing := d.Variant.image(t)
+	backing := d.Variant.Image(t)
 	v, listener := prepare(t, d.Config)
 	overlay := &image{
 		disk: Disk{Name: RootDisk}, node: RootDisk, path: v.path(RootDisk + ".qcow2"), format: "qcow2",

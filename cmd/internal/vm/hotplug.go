@@ -3,6 +3,7 @@ package vm
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/stretchr/testify/require"
 )
@@ -63,14 +64,17 @@ func (v *VM) unplug(id string) {
 	v.WaitEvent(seen, "DEVICE_DELETED", map[string]any{"device": id})
 }
 
-// Snapshot takes a snapshot of all disks at one moment, as a hypervisor does,
-// and returns by disk a raw image of that moment.
-func (v *VM) Snapshot() map[string]string {
+// Snapshot takes a snapshot of some disks, or of all, at one moment, as a
+// hypervisor does, and returns by disk a raw image of that moment.
+func (v *VM) Snapshot(disks ...string) map[string]string {
 	v.t.Helper()
 	v.shots++
 	var actions []map[string]any
 	left := map[string]image{}
 	for name, image := range v.images {
+		if len(disks) > 0 && !slices.Contains(disks, name) {
+			continue
+		}
 		left[name] = *image
 		node := fmt.Sprintf("%s-%d", name, v.shots)
 		path := filepath.Join(v.dir, node+".qcow2")
@@ -89,6 +93,10 @@ func (v *VM) Snapshot() map[string]string {
 		shots[name] = filepath.Join(v.dir, fmt.Sprintf("shot-%s-%d.raw", name, v.shots))
 		runTool(v.t, "qemu-img", "convert", "-U", "-f", image.format, "-O", "raw", image.path, shots[name])
 	}
-	require.Len(v.t, shots, len(v.images))
+	if len(disks) == 0 {
+		require.Len(v.t, shots, len(v.images))
+	} else {
+		require.Len(v.t, shots, len(disks))
+	}
 	return shots
 }

@@ -72,8 +72,9 @@ var debianScript string
 // imageLimit is for making an image on a slow and busy machine.
 const imageLimit = 15 * time.Minute
 
-// image returns the image file of a variant, which is made if there is none.
-func (variant Variant) image(t testing.TB) string {
+// Image returns the image file of a variant, an ext4 filesystem without a
+// partition table, which is made if there is none. It must not be written to.
+func (variant Variant) Image(t testing.TB) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "root, which is needed to make a Debian,", "the tests as root")
