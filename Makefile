@@ -4,7 +4,7 @@
 GO       := go
 LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CACHE    := $(CURDIR)/.cache
-FUZZTIME := 30s
+TIME     := 30s
 ROUNDS   := 200
 # Each commit is a release of its own, so that its packages replace those
 # built before.
@@ -13,13 +13,13 @@ ARCHES   := amd64 arm64 riscv64 s390x ppc64le
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test compat test-faults soak bench packages sysext lint fmt fuzz generate clean
+.PHONY: help build demo test compat test-faults soak bench packages sysext lint fmt fuzz audit generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the static binary bin/qemu-ga
-	$(GO) build -trimpath -ldflags='-s -w' -o bin/qemu-ga ./cmd/qemu-ga
+	$(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o bin/qemu-ga ./cmd/qemu-ga
 
 demo: build ## freeze and thaw a scratch guest, and show how long writers stall
 	.ci/setup tools
@@ -57,15 +57,18 @@ sysext: ## build a systemd system extension for ARCHES into dist
 
 lint: ## check the code's form, and the walls between the packages
 	$(LINT) run ./...
-	shellcheck .ci/run .ci/setup
+	shellcheck .ci/run .ci/setup .ci/fuzz .ci/vuln
 
 fmt: ## format the code
 	$(LINT) fmt ./...
 
-fuzz: ## run every fuzz target for FUZZTIME (30s)
-	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-		for target in $$(grep -h '^func Fuzz' $$dir/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9]*\).*/\1/'); do \
-			$(GO) test $$dir -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); done; done
+fuzz: ## run every fuzz target for TIME (30s), and keep count in .cache/fuzz.md
+	.ci/setup reference
+	QGA_REFERENCE=$(CACHE)/reference/qemu-ga GO=$(GO) .ci/fuzz $(TIME) $(CACHE)/fuzz.md
+
+audit: ## check the modules' sums, and for known vulnerabilities (VULNDB)
+	$(GO) mod verify
+	GO=$(GO) .ci/vuln
 
 generate: ## write the reference of the commands anew: a page and a manual page
 	$(GO) run ./cmd/internal/reference
