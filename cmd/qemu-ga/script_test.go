@@ -33,10 +33,11 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("QGA_CONF", env.WorkDir+"/qemu-ga.conf")
+			env.Values["manager"] = &manager{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": await, "ask": ask, "stop": stop, "oneline": oneLineOnly,
+			"await": await, "ask": ask, "stop": stop, "oneline": oneLineOnly, "manager": startManager, "told": told,
 		},
 	})
 }
