@@ -16,9 +16,9 @@ type Disk struct {
 	FS string
 	// SizeMiB is 0 for the smallest size that the filesystem likes.
 	SizeMiB int
-	// Seed, if there is any, are files of the host by their path on a read-only
-	// disk of type iso9660 with the label CIDATA: where cloud-init looks for its
-	// NoCloud data. The test mounts it, if it has to; FS stays empty.
+	// Seed, if there is any, are files of the host by their names on a vfat disk
+	// with the label CIDATA: where cloud-init looks for its NoCloud data. The
+	// test mounts it, if it has to; FS stays empty.
 	Seed map[string]string
 	// Device, if not nil, is how the disk is plugged in, as QEMU's device_add
 	// has it, instead of as a virtio-blk device. Such a disk is not mounted, and
@@ -50,9 +50,6 @@ var mkfs = map[string]struct {
 // makeImage makes the file of a disk, formatted.
 func makeImage(t testing.TB, dir string, disk Disk) *image {
 	t.Helper()
-	if disk.Seed != nil {
-		return makeSeed(t, dir, disk)
-	}
 	how, ok := mkfs[disk.FS]
 	if !ok {
 		t.Fatalf("disk %s: no filesystem is called %q here", disk.Name, disk.FS)
@@ -63,19 +60,19 @@ func makeImage(t testing.TB, dir string, disk Disk) *image {
 	if how.argv != nil {
 		runTool(t, how.argv[0], append(how.argv[1:], path)...)
 	}
+	if disk.Seed != nil {
+		addSeed(t, path, disk.Seed)
+	}
 	return &image{disk: disk, node: disk.Name, path: path, format: "raw"}
 }
 
-// makeSeed makes the file of a disk with a Seed.
-func makeSeed(t testing.TB, dir string, disk Disk) *image {
+// addSeed fills the disk at path.
+func addSeed(t testing.TB, path string, seed map[string]string) {
 	t.Helper()
-	path := imageFile(dir, disk.Name)
-	args := []string{"-quiet", "-o", path, "-volid", "CIDATA", "-joliet", "-rational-rock", "-graft-points"}
-	for name, source := range disk.Seed {
-		args = append(args, name+"="+source)
+	runTool(t, "mkfs.vfat", "-n", "CIDATA", path)
+	for name, source := range seed {
+		runTool(t, "mcopy", "-i", path, source, "::"+name)
 	}
-	runTool(t, "xorrisofs", args...)
-	return &image{disk: disk, node: disk.Name, path: path, format: "raw"}
 }
 
 // blockdev is QEMU's description of the image. The guest's flushes need not
