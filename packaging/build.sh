@@ -77,10 +77,6 @@ common() {
 		mkdir -p "$stage/man/man$section"
 		gzip -9n <"$page" >"$stage/man/man$section/${page##*/}.gz"
 	done
-	mkdir -p "$stage/hooks"
-	for hook in packaging/hooks/*; do
-		[ ! -f "$hook" ] || case $hook in *.go | *.md) ;; *) cp "$hook" "$stage/hooks" ;; esac
-	done
 	cp packaging/lintian-overrides "$stage"
 	# The history is the project's; a package's has one entry, itself.
 	{
@@ -150,7 +146,10 @@ build_sysext() {
 		install -D -m 644 packaging/udev/60-qemu-guest-agent.rules "$tree/usr/lib/udev/rules.d/60-qemu-guest-agent.rules"
 		install -D -m 644 "$stage/NOTICES" "$tree/usr/share/licenses/qemu-ga/NOTICES"
 		install -D -m 644 LICENSE "$tree/usr/share/licenses/qemu-ga/LICENSE"
-		mkdir -p "$tree/usr/libexec/qemu-ga/fsfreeze-hook.d" "$tree/usr/lib/extension-release.d"
+		for hook in packaging/hooks/*; do
+			install -D -m 755 "$hook" "$tree/usr/libexec/qemu-ga/fsfreeze-hook.d/${hook##*/}.sample"
+		done
+		mkdir -p "$tree/usr/lib/extension-release.d"
 		extension_release "$arch" >"$tree/usr/lib/extension-release.d/extension-release.qemu-ga"
 		# The image's name without .raw must be that of the extension-release,
 		# so the architecture is in the directory's.
