@@ -201,9 +201,9 @@ func (f *freezer) obey(o order) {
 
 // freeze opens the window.
 func (f *freezer) freeze(o order) {
-	hasten(unix.Gettid())
+	hasten(unix.Gettid(), 1)
 	for _, w := range f.workers {
-		hasten(w.tid)
+		hasten(w.tid, 2)
 	}
 	f.order, f.phase = o, freezing
 	f.still = newStandstill(o.Stats, o.Standstill)

@@ -87,8 +87,8 @@ func (w *worker) do(op operation) {
 // wait. It is for the window and not for the sync before it, which may have
 // much to do and no hurry. It needs a privilege that a freezer has wherever
 // freezing works.
-func hasten(tid int) {
+func hasten(tid int, priority uint32) {
 	_ = unix.SchedSetAttr(tid, &unix.SchedAttr{
-		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
 	}, 0)
 }
