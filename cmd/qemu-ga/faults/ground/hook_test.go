@@ -1,6 +1,7 @@
 package ground_test
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 // second.
 var (
 	withHook  = []string{"-F" + hookProgram}
+	withHooks = []string{"-F" + hookDir}
 	shortHook = []string{"--fsfreeze-hook-timeout=1"}
 )
 
@@ -75,6 +77,74 @@ var hookFaults = []fault{
 		},
 		told: "hook: freeze thaw",
 	},
+	{
+		name: "second of three hooks fails", did: "of three scripts in a hook directory the second exits with status 3 at `freeze`",
+		options: withHooks, limit: soonThawed, omit: omitHooks,
+		before: func(s *scene) { s.hooks("", "[ $1 = thaw ] || { echo database is busy; exit 3; }", "") },
+		do:     freezeWithHook,
+		told: "freeze: error: /hook.d/2 freeze: child process has failed to execute fsfreeze hook: database is busy\n" +
+			"; status: thawed; hook: 1:freeze 2:freeze 2:freeze-failed 2:thaw 1:freeze-failed 1:thaw",
+	},
+	{
+		name: "second of three hooks hangs", did: "of three scripts in a hook directory the second does not come back, whatever it is told (limit 1 s)",
+		options: withHooks, own: shortHook, limit: soonThawed, omit: omitHooks,
+		before: func(s *scene) { s.hooks("", "sleep 1000", "") },
+		do: func(s *scene) string {
+			return join("freeze: "+s.host.askFor(doFreeze, 3*watchTime), s.status()+"hook: "+s.calls())
+		},
+		told: "/hook.d/2 did not end within 1s and was killed; status: thawed; " +
+			"hook: 1:freeze 2:freeze 2:freeze-failed 2:thaw 1:freeze-failed 1:thaw",
+	},
+	{
+		name: "a hook fails at thaw", did: "of three scripts in a hook directory the second exits with status 3 at `thaw`",
+		options: withHooks, limit: soonThawed, omit: omitHooks,
+		before: func(s *scene) { s.hooks("", "[ $1 = freeze ] || exit 3", "") },
+		do: func(s *scene) string {
+			return join(s.ask("freeze", doFreeze), s.ask("thaw", doThaw), s.status()+"hook: "+s.calls())
+		},
+		told: "freeze: 2; thaw: error: /hook.d/2 thaw: child process has failed to execute fsfreeze hook: exit status 3; " +
+			"status: thawed; hook: 1:freeze 2:freeze 3:freeze 3:thaw 2:thaw 1:thaw",
+	},
+	{
+		name: "agent killed between two hooks", did: "SIGKILL to the agent while the second of three scripts runs; restart",
+		options: withHooks, limit: soonThawed, omit: omitHooks,
+		before: func(s *scene) { s.hooks("", "[ $1 != freeze ] || sleep 1000", "") },
+		do: func(s *scene) string {
+			s.host.send(doFreeze)
+			s.hooked("1:freeze 2:freeze")
+			s.agent.kill()
+			return join(s.again(), "hook: "+s.calls())
+		},
+		told: "hook: 1:freeze 2:freeze 2:freeze-failed 2:thaw 1:freeze-failed 1:thaw",
+	},
+	{
+		name: "hook that others can write", did: "a script of a hook directory has mode 0777", options: withHooks, limit: soonThawed, omit: omitHooks,
+		before: func(s *scene) {
+			s.hooks("", "")
+			require.NoError(s, os.Chmod(hookDir+"/2", 0o777))
+		},
+		do: freezeWithHook,
+		told: "freeze: error: cannot run the fsfreeze hook /hook.d/2 as root: everybody can write to /hook.d/2 (mode 0777); " +
+			"chmod o-w /hook.d/2; status: thawed; hook: ",
+	},
+}
+
+// hookDir is a scene's hook directory; the C agent knows none.
+const (
+	hookDir   = hookProgram + ".d"
+	omitHooks = "runs one hook program only"
+)
+
+// hooks makes scripts 1, 2 and so on in the hook directory. Each notes its
+// name and argument, and then runs its body.
+func (s *scene) hooks(bodies ...string) {
+	s.Helper()
+	require.NoError(s, os.RemoveAll(hookDir))
+	require.NoError(s, os.Mkdir(hookDir, 0o755))
+	for i, body := range bodies {
+		script := "#!/bin/sh\necho ${0##*/}:$1 >>" + hookCalls + "\n" + body + "\n"
+		require.NoError(s, os.WriteFile(fmt.Sprintf("%s/%d", hookDir, i+1), []byte(script), 0o755))
+	}
 }
 
 // freezeWithHook freezes in vain, and tells what is left of it.
