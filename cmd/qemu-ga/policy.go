@@ -36,16 +36,26 @@ func installPolicy(w io.Writer) error {
 	if err := call(w, "semodule", "-i", file); err != nil {
 		return fmt.Errorf("cannot install the SELinux module: %w", err)
 	}
-	// restorecon: -i passes over what is not there.
-	labelled := []string{"-i", "-v", defaultHook, defaultHook + ".d"}
-	if self, err := os.Executable(); err == nil {
-		labelled = append(labelled, self)
+	labelled := []string{"-v"}
+	for _, path := range []string{self(), defaultHook, defaultHook + ".d"} {
+		if _, err := os.Lstat(path); err == nil { // restorecon fails for others
+			labelled = append(labelled, path)
+		}
 	}
 	if err := call(w, "restorecon", labelled...); err != nil {
 		return fmt.Errorf("the SELinux module is installed, but the agent's files cannot be labelled: %w", err)
 	}
 	_, err = fmt.Fprintf(w, "The SELinux module %s is installed. Restart the agent: systemctl restart qemu-guest-agent\n", policy.Name)
 	return err
+}
+
+// self is the path of this program, as the kernel has it.
+func self() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
 }
 
 // call runs a program of the package policycoreutils and shows what it says.

@@ -69,6 +69,14 @@ func Policy(t testing.TB, base PolicyBase, modules ...string) string {
 	return policy
 }
 
+// PolicyModule returns the text of one module of Debian's policy.
+func PolicyModule(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(cached(t, "selinux/reference/"+name+".cil", ".ci/setup selinux"))
+	require.NoError(t, err)
+	return string(text)
+}
+
 // policyModules returns the text of all modules of a base.
 func policyModules(t testing.TB, base PolicyBase) []byte {
 	t.Helper()
