@@ -90,6 +90,8 @@ type hushed struct {
 	logged string // what the log tells instead
 }
 
+func (h hushed) Unwrap() error { return h.error }
+
 // loggable words an error for the log.
 func loggable(err error) string {
 	if h := (hushed{}); errors.As(err, &h) {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"qemu-ga/agent/qapi"
+	"qemu-ga/selinux"
 )
 
 // Table returns the rows of the command table.
@@ -18,47 +19,48 @@ func table() []*Command {
 		command("guest-sync", syncID, instant|frozenToo|resyncs),
 		command("guest-ping", ping, instant|frozenToo),
 		command("guest-get-time", (*Agent).getTime, 0),
-		command("guest-set-time", (*Agent).setTime, privileged),
+		command("guest-set-time", (*Agent).setTime, privileged, selinux.NeedClock),
 		command("guest-info", (*Agent).info, instant|frozenToo),
-		command("guest-shutdown", (*Agent).shutdown, silent|privileged),
-		command("guest-file-open", (*Agent).fileOpen, privileged),
+		command("guest-shutdown", (*Agent).shutdown, silent|privileged, selinux.NeedPower),
+		command("guest-file-open", (*Agent).fileOpen, privileged, selinux.NeedFiles),
 		command("guest-file-close", (*Agent).fileClose, privileged),
-		command("guest-file-read", (*Agent).fileRead, 0),
-		command("guest-file-write", (*Agent).fileWrite, 0),
+		command("guest-file-read", (*Agent).fileRead, 0, selinux.NeedFiles),
+		command("guest-file-write", (*Agent).fileWrite, 0, selinux.NeedFiles),
 		command("guest-file-seek", (*Agent).fileSeek, 0),
 		command("guest-file-flush", (*Agent).fileFlush, 0),
 		command("guest-fsfreeze-status", (*Agent).freezeStatus, instant|frozenToo),
-		command("guest-fsfreeze-freeze", (*Agent).freezeAll, freezes|privileged),
-		command("guest-fsfreeze-freeze-list", (*Agent).freezeList, freezes|privileged),
-		command("guest-fsfreeze-thaw", (*Agent).thaw, frozenToo|thaws|privileged),
+		command("guest-fsfreeze-freeze", (*Agent).freezeAll, freezes|privileged, selinux.NeedFreeze),
+		command("guest-fsfreeze-freeze-list", (*Agent).freezeList, freezes|privileged, selinux.NeedFreeze),
+		command("guest-fsfreeze-thaw", (*Agent).thaw, frozenToo|thaws|privileged, selinux.NeedFreeze),
 		command("guest-fstrim", (*Agent).trim, privileged),
-		command("guest-suspend-disk", (*Agent).suspendDisk, silent|privileged),
-		command("guest-suspend-ram", (*Agent).suspendRAM, silent|privileged),
-		command("guest-suspend-hybrid", (*Agent).suspendHybrid, silent|privileged),
+		command("guest-suspend-disk", (*Agent).suspendDisk, silent|privileged, selinux.NeedPower),
+		command("guest-suspend-ram", (*Agent).suspendRAM, silent|privileged, selinux.NeedPower),
+		command("guest-suspend-hybrid", (*Agent).suspendHybrid, silent|privileged, selinux.NeedPower),
 		command("guest-network-get-interfaces", (*Agent).networkInterfaces, 0),
 		command("guest-get-vcpus", (*Agent).vcpus, 0),
-		command("guest-set-vcpus", (*Agent).setVCPUs, privileged),
+		command("guest-set-vcpus", (*Agent).setVCPUs, privileged, selinux.NeedSysfs),
 		command("guest-get-disks", (*Agent).disks, 0),
 		command("guest-get-fsinfo", (*Agent).fsInfo, 0),
-		command("guest-set-user-password", (*Agent).setUserPassword, privileged),
+		command("guest-set-user-password", (*Agent).setUserPassword, privileged, selinux.NeedPassword),
 		command("guest-get-memory-blocks", (*Agent).memoryBlocks, 0),
-		command("guest-set-memory-blocks", (*Agent).setMemoryBlocks, privileged),
+		command("guest-set-memory-blocks", (*Agent).setMemoryBlocks, privileged, selinux.NeedSysfs),
 		command("guest-get-memory-block-info", (*Agent).memoryBlockInfo, 0),
 		command("guest-exec-status", (*Agent).execStatus, instant|privileged),
-		command("guest-exec", (*Agent).exec, privileged),
+		command("guest-exec", (*Agent).exec, privileged, selinux.NeedPrograms),
 		command("guest-get-host-name", (*Agent).hostName, 0),
 		command("guest-get-users", (*Agent).users, 0),
 		command("guest-get-timezone", (*Agent).timezone, 0),
 		command("guest-get-osinfo", (*Agent).osInfo, 0),
-		command("guest-ssh-get-authorized-keys", (*Agent).sshGet, privileged),
-		command("guest-ssh-add-authorized-keys", (*Agent).sshAdd, privileged),
-		command("guest-ssh-remove-authorized-keys", (*Agent).sshRemove, privileged),
+		command("guest-ssh-get-authorized-keys", (*Agent).sshGet, privileged, selinux.NeedKeys),
+		command("guest-ssh-add-authorized-keys", (*Agent).sshAdd, privileged, selinux.NeedKeys),
+		command("guest-ssh-remove-authorized-keys", (*Agent).sshRemove, privileged, selinux.NeedKeys),
 		command("guest-get-diskstats", (*Agent).diskStats, 0),
 		command("guest-get-cpustats", (*Agent).cpuStats, 0),
 		command("guest-get-load", (*Agent).loadAverage, 0),
 		command("guest-network-get-route", (*Agent).networkRoutes, 0),
 		command("x-fsfreeze-report", (*Agent).freezeReport, instant|frozenToo),
 		command("x-fsfreeze-check", (*Agent).freezeCheck, 0),
+		command("x-selinux-status", (*Agent).selinuxStatus, 0),
 	}
 }
 
@@ -101,6 +103,8 @@ type Command struct {
 	// Name is the protocol's name for it.
 	Name   string
 	traits trait
+	// Needs is what SELinux must allow beyond what it allows every agent.
+	Needs selinux.Need
 	// Args and Returns are the struct of its arguments and what it returns, as
 	// package qapi decodes and encodes them.
 	Args, Returns reflect.Type
@@ -122,10 +126,10 @@ func (c *Command) Delimited() bool { return c.is(delimited) }
 func (c *Command) Audited() bool { return c.is(privileged) }
 
 // command makes a row of a typed handler: A is the struct of its arguments, R
-// what it returns.
-func command[A, R any](name string, handler func(*Agent, context.Context, A) (R, error), traits trait) *Command {
+// what it returns. The last column is what SELinux must allow.
+func command[A, R any](name string, handler func(*Agent, context.Context, A) (R, error), traits trait, needs ...selinux.Need) *Command {
 	return &Command{
-		Name: name, traits: traits,
+		Name: name, traits: traits, Needs: need(needs),
 		Args: reflect.TypeFor[A](), Returns: reflect.TypeFor[R](),
 		call: func(a *Agent, ctx context.Context, req qapi.Request) (any, error) {
 			var args A
@@ -148,6 +152,14 @@ func command[A, R any](name string, handler func(*Agent, context.Context, A) (R,
 // all the rest. first returns that fault, or err.
 type forehand interface {
 	first(a *Agent, err error) error
+}
+
+// need is the one that a row names, if any.
+func need(named []selinux.Need) selinux.Need {
+	if len(named) == 0 {
+		return selinux.NeedNothing
+	}
+	return named[0]
 }
 
 // noArgs is the argument struct of a command that takes none.

@@ -149,5 +149,5 @@ func missing(err error) bool {
 }
 
 func notStarted(path string, err error) error {
-	return fmt.Errorf("Failed to execute child process “%s” (%s)", path, guest.Strerror(err)) //nolint:staticcheck // GLib's words
+	return fmt.Errorf("Failed to execute child process “%s” (%w)", path, guest.Worded(err)) //nolint:staticcheck // GLib's words
 }

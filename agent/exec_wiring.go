@@ -28,7 +28,7 @@ func (t *childTable) connect(c *child, args execArgs) (w *wiring, err error) {
 		if err != nil {
 			w.closeTheirs()
 			w.closeOurs()
-			err = fmt.Errorf("cannot start a process: %s", guest.Strerror(err))
+			err = fmt.Errorf("cannot start a process: %w", guest.Worded(err))
 		}
 	}()
 	if args.InputData != nil {

@@ -157,7 +157,7 @@ func (a *Agent) fileClose(ctx context.Context, args fileHandleArgs) (empty, erro
 	a.files.remove(args.Handle)
 	a.outcome(ctx, "%d bytes were read and %d written", s.bytesRead, s.bytesTaken)
 	if err := s.close(); err != nil {
-		return empty{}, fmt.Errorf("failed to close handle: %s", guest.Strerror(err))
+		return empty{}, fmt.Errorf("failed to close handle: %w", guest.Worded(err))
 	}
 	return empty{}, nil
 }
@@ -177,13 +177,13 @@ func (a *Agent) fileRead(ctx context.Context, args fileReadArgs) (fileRead, erro
 		return fileRead{}, badCount(count)
 	}
 	if err := s.flush(); err != nil {
-		return fileRead{}, fmt.Errorf("failed to flush file: %s", guest.Strerror(err))
+		return fileRead{}, fmt.Errorf("failed to flush file: %w", guest.Worded(err))
 	}
 	data, eof, err := s.read(ctx, int(count))
 	// What was read before an error is not lost: the error will come again,
 	// or, like that of a pipe with nothing more in it yet, was none.
 	if err != nil && len(data) == 0 {
-		return fileRead{}, fmt.Errorf("failed to read file: %s", guest.Strerror(err))
+		return fileRead{}, fmt.Errorf("failed to read file: %w", guest.Worded(err))
 	}
 	return fileRead{Count: int64(len(data)), Buf: data, EOF: eof}, nil
 }
@@ -215,7 +215,7 @@ func (a *Agent) fileWrite(ctx context.Context, args fileWriteArgs) (fileWrite, e
 	}
 	taken, err := s.write(data)
 	if err != nil && (taken == 0 || !errors.Is(err, unix.EAGAIN)) {
-		return fileWrite{}, fmt.Errorf("failed to write to file: %s", guest.Strerror(err))
+		return fileWrite{}, fmt.Errorf("failed to write to file: %w", guest.Worded(err))
 	}
 	return fileWrite{Count: int64(taken)}, nil
 }
@@ -233,7 +233,7 @@ func (a *Agent) fileSeek(ctx context.Context, args fileSeekArgs) (fileSeek, erro
 	}
 	at, err := s.seek(args.Offset, code)
 	if err != nil {
-		return fileSeek{}, fmt.Errorf("failed to seek file: %s", guest.Strerror(err))
+		return fileSeek{}, fmt.Errorf("failed to seek file: %w", guest.Worded(err))
 	}
 	return fileSeek{Position: at}, nil
 }
@@ -247,7 +247,7 @@ func (a *Agent) fileFlush(ctx context.Context, args fileHandleArgs) (empty, erro
 	}
 	defer s.release()
 	if err := s.flush(); err != nil {
-		return empty{}, fmt.Errorf("failed to flush file: %s", guest.Strerror(err))
+		return empty{}, fmt.Errorf("failed to flush file: %w", guest.Worded(err))
 	}
 	return empty{}, nil
 }

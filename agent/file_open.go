@@ -49,7 +49,7 @@ func openStream(policy *guest.FilePolicy, path, mode string) (*stream, error) {
 		fd, err = openAllowed(policy, path, flags)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("failed to open file '%s' (mode: '%s'): %s", path, mode, guest.Strerror(err))
+		return nil, fmt.Errorf("failed to open file '%s' (mode: '%s'): %w", path, mode, guest.Worded(err))
 	}
 	return newStream(fd, flags), nil
 }

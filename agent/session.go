@@ -241,7 +241,7 @@ func (s *session) answer(req qapi.Request, c *Command, ret any, err error) error
 	}
 	var werr error
 	if err != nil {
-		werr = s.enc.Fail(req.ID, err)
+		werr = s.enc.Fail(req.ID, s.agent.advise(c, err))
 	} else {
 		if c.is(delimited) {
 			s.enc.Mark()

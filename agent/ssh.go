@@ -111,7 +111,7 @@ func (a *Agent) changeKeys(username string, change func(lines []string) []string
 	defer a.keys.Unlock()
 	file, err := a.keysOf(username)
 	if home := (noHome{}); errors.As(err, &home) {
-		return fmt.Errorf("failed to create directory '%s': %s", path.Dir(home.file), guest.Strerror(home.err))
+		return fmt.Errorf("failed to create directory '%s': %w", path.Dir(home.file), guest.Worded(home.err))
 	}
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (a *Agent) changeKeys(username string, change func(lines []string) []string
 		text.WriteByte('\n')
 	}
 	if err := file.Write([]byte(text.String())); err != nil {
-		return fmt.Errorf("failed to write to '%s': %s", file.Name(), guest.Strerror(err))
+		return fmt.Errorf("failed to write to '%s': %w", file.Name(), guest.Worded(err))
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (a *Agent) changeKeys(username string, change func(lines []string) []string
 func (a *Agent) keysOf(username string) (*guest.AuthorizedKeys, error) {
 	user, err := a.root.LookupUser(username)
 	if err != nil {
-		return nil, fmt.Errorf("failed to lookup user '%s': %s", username, guest.Strerror(err))
+		return nil, fmt.Errorf("failed to lookup user '%s': %w", username, guest.Worded(err))
 	}
 	file, err := a.root.OpenAuthorizedKeys(user)
 	if err != nil {
@@ -167,5 +167,5 @@ func notRead(file string, err error) error {
 	if errors.Is(err, unix.EISDIR) {
 		problem = "Error reading file"
 	}
-	return fmt.Errorf("failed to read '%s': %s “%s”: %s", file, problem, file, guest.Strerror(err))
+	return fmt.Errorf("failed to read '%s': %s “%s”: %w", file, problem, file, guest.Worded(err))
 }

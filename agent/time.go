@@ -108,11 +108,11 @@ func (a *Agent) setRTC(t time.Time) error {
 }
 
 func setTimeError(err error) error {
-	return fmt.Errorf("Failed to set time to guest: %s", guest.Strerror(err)) //nolint:staticcheck // QEMU's words
+	return fmt.Errorf("Failed to set time to guest: %w", guest.Worded(err)) //nolint:staticcheck // QEMU's words
 }
 
 func rtcError(action string, err error) error {
-	return fmt.Errorf("cannot %s the hardware clock: %s", action, guest.Strerror(err))
+	return fmt.Errorf("cannot %s the hardware clock: %w", action, guest.Worded(err))
 }
 
 // timezone answers guest-get-timezone. Tells the local time zone as it is now.

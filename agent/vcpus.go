@@ -69,13 +69,13 @@ func vcpuError(err error) error {
 	if !ok {
 		return err
 	}
-	reason := failed.Err.Error()
+	reason := failed.Err
 	if !errors.Is(failed.Err, io.ErrUnexpectedEOF) {
-		reason = guest.Strerror(failed.Err)
+		reason = guest.Worded(failed.Err)
 	}
 	words := map[string]string{
-		"access": "Could not open '%s/': %s", "open": "could not open %s//online: %s",
-		"read": `pread("%s//online"): %s`, "write": `pwrite("%s//online"): %s`,
+		"access": "Could not open '%s/': %w", "open": "could not open %s//online: %w",
+		"read": `pread("%s//online"): %w`, "write": `pwrite("%s//online"): %w`,
 	}[failed.Op]
 	return fmt.Errorf(words, strings.TrimSuffix(failed.Path, "/online"), reason)
 }

@@ -16,6 +16,9 @@ type Check struct {
 	// out that is on a disk of the guest and could hold an application's
 	// data: a snapshot would be consistent.
 	Ready bool `json:"ready"`
+	// Refused is the error that a freeze of everything would answer, as far as
+	// the kernel's access control is the reason; absent is none.
+	Refused string `json:"refused,omitempty"`
 	// Filesystems has every filesystem that holds files.
 	Filesystems []FilesystemReport `json:"filesystems"`
 	// Hooks are the programs that would be run, in this order.
@@ -40,7 +43,11 @@ func (e *Engine) Check() (Check, error) {
 	level := p.level()
 	admitted, errs, advice := e.admit(p.targets)
 	defer releaseAll(errs)
+	var refused []error
 	for i, f := range p.targets {
+		if errs[i] != nil && !errors.Is(errs[i], errUnreachable) {
+			refused = append(refused, errs[i])
+		}
 		_ = admitted[i].file.Close() // nil is no file
 		r, problem := f.foresee(errs[i])
 		r.Level = level[i]
@@ -65,8 +72,29 @@ func (e *Engine) Check() (Check, error) {
 	if advice != "" {
 		c.Problems = append(c.Problems, advice)
 	}
+	if err := refuseWith("", refused, advice); err != nil {
+		c.Refused = err.Error()
+	}
 	c.Ready = len(c.Problems) == 0
 	return c, nil
+}
+
+// Targets lists the filesystems that a freeze of everything would freeze, each
+// by all of its mounts. It touches none of them.
+func (e *Engine) Targets() ([][]mountinfo.Mount, error) {
+	mounts, all, err := e.survey()
+	if err != nil {
+		return nil, err
+	}
+	p, err := makePlan(all, mounts, selection{exclude: e.cfg.Exclude})
+	if err != nil {
+		return nil, err
+	}
+	var targets [][]mountinfo.Mount
+	for _, f := range p.targets {
+		targets = append(targets, f.Mounts)
+	}
+	return targets, nil
 }
 
 // foresee tells what would become of f, and whether that is a problem. err is

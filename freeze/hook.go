@@ -99,7 +99,7 @@ func hookError(ctx context.Context, err error, program string, limit time.Durati
 	case errors.Is(err, exec.ErrNotFound):
 		return hookError(ctx, unix.ENOENT, program, limit, out)
 	case errors.As(err, &errno):
-		return fmt.Errorf("child process has failed to %s: failed to exec '%s': %s\n", action, program, words(errno)) //nolint:revive,staticcheck // the C agent's line end
+		return fmt.Errorf("child process has failed to %s: failed to exec '%s': %w\n", action, program, spelled{errno}) //nolint:revive,staticcheck // the C agent's line end
 	default:
 		return fmt.Errorf("child process has failed to %s: failed to exec '%s': %w\n", action, program, err) //nolint:revive,staticcheck // the C agent's line end
 	}

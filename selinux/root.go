@@ -2,7 +2,6 @@ package selinux
 
 import (
 	"errors"
-	"os"
 
 	"qemu-ga/freeze/mountinfo"
 
@@ -93,35 +92,45 @@ func (s *System) examineLabel(f Facts, m mountinfo.Mount, fd int, r *Root) {
 	}
 }
 
-// Roots tries the root of each mount and examines it. Nothing is changed, and
-// nothing frozen; filesystems must not be frozen by this program either, or
-// an open could wait for ever.
-func (s *System) Roots(f Facts, mounts []mountinfo.Mount) []Root {
-	files := make([]*os.File, len(mounts))
-	denials := make([]Denial, len(mounts))
-	var open, fds []int
-	for i, m := range mounts {
-		fd, err := unix.Open(m.Point, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			files[i] = os.NewFile(uintptr(fd), m.Point)
-			open, fds = append(open, i), append(fds, fd)
-			continue
+// Roots tries the filesystems, each given by all of its mounts, and examines
+// of each the first root that may be frozen and thawed, or else its first.
+// Nothing is changed, and nothing frozen; filesystems must not be frozen by
+// this program either, or an open could wait for ever.
+func (s *System) Roots(f Facts, filesystems [][]mountinfo.Mount) []Root {
+	var roots []Root
+	for _, mounts := range filesystems {
+		var first *Root
+		for _, m := range mounts {
+			r := s.try(f, m)
+			if first == nil || r.Denial == (Denial{}) {
+				first = &r
+			}
+			if r.Denial == (Denial{}) {
+				break
+			}
 		}
-		if errno, ok := errors.AsType[unix.Errno](err); ok && (errno == unix.EACCES || errno == unix.EPERM) {
-			denials[i] = Denial{OpOpen, errno}
+		if first != nil {
+			roots = append(roots, *first)
 		}
-	}
-	for j, d := range s.Try(fds) {
-		denials[open[j]] = d
-	}
-	roots := make([]Root, len(mounts))
-	for i, m := range mounts {
-		fd := -1
-		if files[i] != nil {
-			fd = int(files[i].Fd())
-		}
-		roots[i] = s.Examine(f, m, fd, denials[i])
-		_ = files[i].Close() // nil is no file
 	}
 	return roots
+}
+
+// try opens a mount's root, tries it, and examines it.
+func (s *System) try(f Facts, m mountinfo.Mount) Root {
+	fd, err := unix.Open(m.Point, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		var d Denial
+		if errno, ok := errors.AsType[unix.Errno](err); ok && (errno == unix.EACCES || errno == unix.EPERM) {
+			d = Denial{OpOpen, errno}
+		}
+		return s.Examine(f, m, -1, d)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	d := s.Try([]int{fd})[0]
+	r := s.Examine(f, m, fd, d)
+	if f.Foreign {
+		r.Denial = predict(f, r)
+	}
+	return r
 }

@@ -75,6 +75,9 @@ type Facts struct {
 	// Mode is what SELinux does, Selinuxfs how its files are within reach.
 	Mode      Mode  `json:"mode"`
 	Selinuxfs Mount `json:"selinuxfs"`
+	// Foreign tells that all this is not about the process that asks but
+	// about the agent that it speaks for.
+	Foreign bool `json:"foreign,omitempty"`
 	// Domain is the context of this process; "" where SELinux is off.
 	Domain Context `json:"domain,omitempty"`
 	// Asking says whether the kernel answers what its policy allows.

@@ -120,7 +120,7 @@ func (k *AuthorizedKeys) makeDir() (int, error) {
 		return dir, err
 	}
 	if err := unix.Mkdirat(k.home, sshDir, 0o700); err != nil {
-		return -1, fmt.Errorf("failed to create directory '%s': %s", path.Join(k.user.Home, sshDir), Strerror(err))
+		return -1, fmt.Errorf("failed to create directory '%s': %w", path.Join(k.user.Home, sshDir), Worded(err))
 	}
 	if dir, err = k.openDir(); err != nil {
 		return -1, err

@@ -60,8 +60,7 @@ func (r Root) Run(action string, input io.Reader, name string, args ...string) e
 // notRun words the failure to run a program like that of the program: QEMU's
 // agent has forked by then.
 func notRun(action, name string, err error) error {
-	printed := fmt.Sprintf("failed to exec '%s': %s\n", name, Strerror(err))
-	return fmt.Errorf("child process has failed to %s: %s", action, printed)
+	return fmt.Errorf("child process has failed to %s: failed to exec '%s': %w\n", action, name, Worded(err)) //nolint:revive,staticcheck // the C agent's line end
 }
 
 // Executable tells whether the guest has a program name that the agent may
@@ -93,6 +92,14 @@ func Strerror(err error) string {
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[size:]
 }
+
+// Worded is err in Strerror's words.
+func Worded(err error) error { return worded{err} }
+
+type worded struct{ err error }
+
+func (w worded) Error() string { return Strerror(w.err) }
+func (w worded) Unwrap() error { return w.err }
 
 // head keeps the beginning of what is written to it.
 type head struct {

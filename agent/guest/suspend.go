@@ -69,7 +69,7 @@ func (r Root) suspendByKernel(mode SuspendMode) error {
 		return errors.ErrUnsupported
 	}
 	if err := r.writeFile(powerState, mode.State); err != nil {
-		return fmt.Errorf("suspend: cannot write to '%s': %s", powerState, Strerror(err))
+		return fmt.Errorf("suspend: cannot write to '%s': %w", powerState, Worded(err))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"qemu-ga/agent"
 	"qemu-ga/freeze"
 )
 
@@ -29,6 +30,7 @@ func freezeConfig(o options, log *logFile, logger *slog.Logger) freeze.Config {
 		StallTimeout: o.freeze.stall, HookTimeout: o.freeze.hook,
 		NoPresync: !o.freeze.presync, NoExpedite: !o.freeze.expedite, ForgetExpiry: !o.freeze.reportExpiry,
 		Exclude: o.freeze.exclude, Hook: o.hook, HookDirs: hookDirs, Log: logger,
+		Guard: agent.NewGuard("/"),
 	}
 	if log != nil {
 		cfg.Quiet = func(quiet bool) {
@@ -40,6 +42,17 @@ func freezeConfig(o options, log *logFile, logger *slog.Logger) freeze.Config {
 		}
 	}
 	return cfg
+}
+
+// foretell has the log say at the start when a freeze would be refused now: by
+// SELinux, or for want of a capability.
+func foretell(engine *freeze.Engine, logger *slog.Logger) {
+	if engine.State() != freeze.Thawed {
+		return // what is frozen could keep a look at it waiting
+	}
+	if found, err := engine.Check(); err == nil && found.Refused != "" {
+		logger.Warn("a freeze would be refused now: " + found.Refused)
+	}
 }
 
 // restore thaws what an earlier agent left frozen. When that is refused it is

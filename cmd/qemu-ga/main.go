@@ -19,6 +19,7 @@ import (
 	"qemu-ga/agent"
 	"qemu-ga/agent/channel"
 	"qemu-ga/freeze"
+	"qemu-ga/selinux"
 )
 
 // version is that of the qemu-ga whose protocol and command line this is.
@@ -130,7 +131,7 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 		if ctx.Err() != nil {
 			return nil
 		}
-		return err
+		return agent.Advise("/", selinux.NeedChannel, err)
 	}
 	defer func() { _ = listener.Close() }()
 	if o.daemonize {
@@ -149,6 +150,7 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 		}
 	}
 	tell("READY=1")
+	go foretell(engine, logger)
 	rest := newResting()
 	rest.letGo()
 	a := agent.New(agent.Config{
