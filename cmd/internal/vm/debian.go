@@ -36,7 +36,7 @@ type Debian struct {
 const RootDisk = "root"
 
 // systemLimit is how long systemd may take to start everything.
-const systemLimit = 4 * time.Minute
+const systemLimit = 10 * time.Minute
 
 // debianCommandLine is the kernel's. A guest that panics stands still, for its
 // console to be read.
