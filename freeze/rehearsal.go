@@ -1,7 +1,6 @@
 package freeze
 
 import (
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,9 +17,10 @@ const (
 	// synced, after which the grace periods are the greater part of a FIFREEZE:
 	// a slower disk would have its writers wait for it twice.
 	rehearsalWorth = 10 * time.Millisecond
-	// rehearsalWidth is how many filesystems are rehearsed at once, for each
-	// processor: in one grace period's time, but with writers waiting for few.
-	rehearsalWidth = 2
+	// rehearsalTurns is in how many turns all are rehearsed: of a millisecond
+	// each, so that the last is over before the kernel forgets the first, which
+	// takes a grace period of 10 ms or more. Fewer at once stall writers less.
+	rehearsalTurns = 8
 )
 
 // rehearsal is what of it is left.
@@ -53,7 +53,7 @@ func (f *freezer) rehearse() {
 	if !f.rcu.quick() {
 		f.rehearsal.queue = nil
 	}
-	for range rehearsalWidth * runtime.NumCPU() {
+	for range (len(f.rehearsal.queue) + rehearsalTurns - 1) / rehearsalTurns {
 		f.rehearseNext()
 	}
 	f.rehearsed()
