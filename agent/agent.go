@@ -78,6 +78,7 @@ type Agent struct {
 	table    []*Command
 	byName   map[string]*Command // names are case sensitive
 	slots    chan struct{}       // a place for each command that is running
+	large    chan struct{}       // a place for each large request
 	freezes  atomic.Uint64       // how many were answered with success
 	sessions sync.WaitGroup
 }
@@ -93,8 +94,8 @@ func New(cfg Config) *Agent {
 		files:  newFileTable(cfg.StateDir), paths: cfg.Files, network: cfg.Network,
 		children: newChildTable(cfg.ExecOutput, cfg.Programs), clocks: clocksOf(cfg.Root),
 		table: table(), byName: make(map[string]*Command),
-		slots: make(chan struct{}, maxRunning),
-		beat:  beat{cfg.Alive, cfg.AliveEvery},
+		slots: make(chan struct{}, maxRunning), large: make(chan struct{}, maxLarge),
+		beat: beat{cfg.Alive, cfg.AliveEvery},
 	}
 	if cfg.Programs != nil && cfg.Programs.Empty() {
 		a.policy.disable("guest-exec")

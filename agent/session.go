@@ -35,6 +35,7 @@ type session struct {
 	conn  channel.Conn
 	out   *patient
 	enc   *qapi.Encoder
+	ahead *ahead
 	queue chan item
 
 	mu      sync.Mutex
@@ -80,12 +81,15 @@ func (a *Agent) serveConn(ctx context.Context, conn channel.Conn) {
 	a.idle.touch()
 	s := &session{agent: a, conn: conn, out: &patient{conn: conn}, queue: make(chan item, readAhead)}
 	s.enc = qapi.NewEncoder(s.out)
+	s.ahead = newAhead(ctx, conn, a.large)
+	defer s.ahead.end()
 	go s.read(ctx)
 	for it := range s.queue {
 		if err := s.serve(ctx, it); err != nil {
 			a.log.Debug("a host is gone", "peer", conn.Peer(), "error", err)
 			return
 		}
+		s.ahead.served()
 	}
 }
 
@@ -93,7 +97,7 @@ func (a *Agent) serveConn(ctx context.Context, conn channel.Conn) {
 // overtakes the one being served.
 func (s *session) read(ctx context.Context) {
 	defer close(s.queue)
-	dec := qapi.NewDecoder(s.conn, qapi.Limits{})
+	dec := qapi.NewDecoder(s.ahead, qapi.Limits{})
 	for {
 		v, err := dec.Next()
 		var fault *qapi.Error
@@ -103,6 +107,7 @@ func (s *session) read(ctx context.Context) {
 			}
 			return
 		}
+		s.ahead.found()
 		s.setUntaken(0)
 		it := item{err: err}
 		if err == nil {
@@ -114,6 +119,9 @@ func (s *session) read(ctx context.Context) {
 		select {
 		case s.queue <- it:
 		case <-ctx.Done():
+			return
+		}
+		if errors.Is(err, errTooManyLarge) {
 			return
 		}
 	}
