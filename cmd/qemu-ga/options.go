@@ -105,7 +105,8 @@ const tryHelp = "try 'qemu-ga --help' for more information"
 // As in qemu-ga the configuration file comes first, whatever the command line
 // says beside its name, and then options from left to right until one that
 // ends the matter, such as --help, or is bad. --sysconfig stands for the
-// options in its file, of which bad ones are left out.
+// options in its file, of which bad ones are left out, but for those that say
+// what hosts may do.
 func parseOptions(args []string, getenv func(string) string, activated string) (options, error) {
 	o := defaults()
 	if len(args) > 0 {
@@ -121,8 +122,10 @@ func parseOptions(args []string, getenv func(string) string, activated string) (
 	for _, g := range given {
 		done, err := g.carryOut(&o)
 		switch {
-		case err != nil && g.from != "":
+		case err != nil && g.from != "" && (g.option == nil || !strict(g.option.group)):
 			o.warnings = append(o.warnings, fmt.Sprintf("%s: %v; it is ignored", g.from, err))
+		case err != nil && g.from != "":
+			return o, fmt.Errorf("%s: %w", g.from, err)
 		case err != nil:
 			return o, err
 		case done:

@@ -60,7 +60,7 @@ TRANSPORT=isa-serial:/dev/ttyS2
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := defaults()
-			want.retry, want.stateDir, want.path = true, "/run", defaultVirtio
+			want.retry, want.stateDir, want.path, want.config = true, "/run", defaultVirtio, "/does/not/exist"
 			c.want(&want)
 			require.Equal(t, want, sysconfig(t, c.text))
 		})
@@ -87,6 +87,14 @@ DAEMON_ARGS="--no-such --fsfreeze-timeout=soon --version -D -b help word --fsfre
 	require.Equal(t, runDaemon, o.mode)
 	require.Equal(t, []string{"guest-exec"}, o.block)
 	require.False(t, o.freeze.presync)
+}
+
+// What would let hosts do more, if it were left out, is an error.
+func TestSysconfigStrict(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v")
+	require.NoError(t, os.WriteFile(path, []byte("DAEMON_ARGS=--exec-output-limit=much\n"), 0o600))
+	_, err := parseOptions([]string{"-r", "--sysconfig=" + path}, func(string) string { return "/does/not/exist" }, "")
+	require.ErrorContains(t, err, path+`, line 1: option '--exec-output-limit': "much" is not `)
 }
 
 // A file that cannot be read is named; one that is missing is not.
