@@ -1,6 +1,9 @@
 package selinux
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Advice is one thing that an administrator can do.
 type Advice struct {
@@ -63,17 +66,22 @@ func rootAdvice(f Facts, r Root, c Cause) []Advice {
 	case CauseDaemon:
 		return []Advice{{AdviseLook, "look for a permission daemon, and let it trust " + program(f), ""}}
 	default:
+		if !f.On() || strings.HasPrefix(r.Type, "fuse") {
+			return nil // and nobody to ask
+		}
 		return []Advice{{AdviseLook, "look who denies it", "ausearch -m avc -ts recent"}}
 	}
 }
 
 // typeAdvice: what the label is decides.
 func typeAdvice(f Facts, r Root) []Advice {
-	relabel := Advice{AdviseRelabel, "give the filesystem its labels: it has none", "restorecon -R " + quote(r.Point)}
+	relabel := Advice{AdviseRelabel, "give the filesystem its labels, of which it has none", "restorecon -R " + quote(r.Point)}
 	switch wrong := domainAdvice(f); {
 	case wrong != nil:
 		return wrong
-	case r.Label.Type() == unlabeled:
+	case r.From == FromMount:
+		return []Advice{module, {AdviseRelabel, "or mount it with another label (the options context= and rootcontext=)", ""}}
+	case r.Label.Type() == unlabeled, r.From == LabelGarbled:
 		return []Advice{relabel, module}
 	case f.Asking == AskAllowed && f.confined():
 		// The domain has our module, or as much as it brings.

@@ -83,12 +83,24 @@ func judge(f Facts, r Root) Verdict {
 			v.Allowed = "unknown" // it was opened; the ioctls could not be tried
 			v.Reason = "it can be opened; what the ioctls are allowed, this domain may not ask"
 		}
-		return v
+		return v.remark(f)
 	}
 	v.Allowed = "no"
 	v.Missing = missingPermissions(r, v.Cause)
 	v.Reason = reason(f, r, v)
 	v.Advice = rootAdvice(f, r, v.Cause)
+	return v
+}
+
+// remark says of a root that is not refused what is worth knowing.
+func (v Verdict) remark(f Facts) Verdict {
+	switch {
+	case v.From == LabelGarbled:
+		v.Reason = "cannot tell what the policy allows, as its label is no context; trying it succeeded"
+	case len(v.Lacks) > 0 && !f.On():
+		v.Missing = missingPermissions(v.Root, CauseType)
+		v.Reason = "SELinux would deny " + v.Missing + " if it were enforced: the label is " + string(v.Label)
+	}
 	return v
 }
 
@@ -119,14 +131,7 @@ func missingPermissions(r Root, c Cause) string {
 // reason says why one root is refused.
 func reason(f Facts, r Root, v Verdict) string {
 	if v.Cause.bySELinux() {
-		target := "the directory, whose label " + labelWords(r) + ","
-		if v.Cause == CauseDAC || v.Cause == CauseAdmin {
-			target = "itself"
-		}
-		if v.Cause == CauseDAC {
-			target += fmt.Sprintf(", and mode %04o of user %d closes the directory", r.Mode, r.Owner)
-		}
-		return fmt.Sprintf("SELinux denies the agent's domain %s on %s the permission %s", domainWords(f), target, v.Missing)
+		return selinuxReason(f, r, v)
 	}
 	switch v.Cause {
 	case CauseMode:
@@ -143,6 +148,23 @@ func reason(f Facts, r Root, v Verdict) string {
 		return "not SELinux, which answers otherwise: a permission daemon (fapolicyd, a virus scanner) or the filesystem itself refuses it"
 	default:
 		return unknownWords(f, r)
+	}
+}
+
+// selinuxReason names both labels and the permission.
+func selinuxReason(f Facts, r Root, v Verdict) string {
+	who := "SELinux"
+	if f.Mode == ModeUnknown {
+		who = "probably SELinux, whose mode cannot be told,"
+	}
+	text := fmt.Sprintf("%s denies the agent's domain %s the permission %s", who, domainWords(f), v.Missing)
+	switch v.Cause {
+	case CauseDAC:
+		return text + fmt.Sprintf(", which it needs as mode %04o of user %d closes the directory, labelled %s", r.Mode, r.Owner, r.Label)
+	case CauseAdmin:
+		return text
+	default:
+		return text + " on the directory, whose label " + labelWords(r)
 	}
 }
 
@@ -175,6 +197,8 @@ func labelWords(r Root) string {
 		return "is " + string(r.Label)
 	case r.From == LabelHidden:
 		return "is hidden from that domain, too (ls -dZ " + quote(r.Point) + " shows it)"
+	case r.From == LabelGarbled:
+		return "is no context"
 	default:
 		return "cannot be told"
 	}

@@ -19,7 +19,9 @@ const (
 	FromMount LabelFrom = "mount-option"
 	// LabelHidden: this domain may not look at the directory.
 	LabelHidden LabelFrom = "hidden"
-	// LabelNone: the filesystem gives none, or not one that is a context.
+	// LabelGarbled: the kernel gave what is no context.
+	LabelGarbled LabelFrom = "garbled"
+	// LabelNone: the filesystem gives none.
 	LabelNone LabelFrom = "none"
 )
 
@@ -60,11 +62,7 @@ func (s *System) Examine(f Facts, m mountinfo.Mount, fd int, d Denial) Root {
 	if r.From == LabelHidden {
 		return r // what hides the label hides the rest, with one more line in the audit log
 	}
-	var st unix.Stat_t
-	err := unix.Fstat(fd, &st)
-	if fd < 0 {
-		err = unix.Stat(m.Point, &st)
-	}
+	st, err := s.stat(m.Point, fd)
 	if err == nil {
 		r.Known, r.Mode, r.Owner = true, st.Mode&0o7777, int(st.Uid)
 	}
@@ -75,8 +73,8 @@ func (s *System) examineLabel(f Facts, m mountinfo.Mount, fd int, r *Root) {
 	text, err := s.label(m.Point, fd)
 	switch {
 	case err == nil:
-		if r.Label = parseContext(text); r.Label != "" {
-			r.From = FromFile
+		if r.Label, r.From = parseContext(text), FromFile; r.Label == "" {
+			r.From = LabelGarbled
 		}
 	case errors.Is(err, unix.EACCES):
 		r.From = LabelHidden

@@ -22,13 +22,18 @@ type System struct {
 
 	// What a captured tree of plain files cannot do by itself.
 	read  func(path string) ([]byte, error)
+	link  func(path string) (string, error)
 	ask   func(node, question string) (answer string, err error)
 	label func(path string, fd int) ([]byte, error)
+	stat  func(path string, fd int) (unix.Stat_t, error)
 }
 
 // New makes a System.
 func New(cfg Config) *System {
-	s := &System{proc: cfg.Proc, sys: cfg.Sys, read: os.ReadFile, ask: askNode, label: getLabel}
+	s := &System{
+		proc: cfg.Proc, sys: cfg.Sys,
+		read: os.ReadFile, link: os.Readlink, ask: askNode, label: getLabel, stat: getStat,
+	}
 	if s.proc == "" {
 		s.proc = "/proc"
 	}
@@ -67,6 +72,16 @@ func getLabel(path string, fd int) ([]byte, error) {
 		return nil, err
 	}
 	return label[:n], nil
+}
+
+// getStat looks at an open file, or at the file at path if fd is negative.
+func getStat(path string, fd int) (st unix.Stat_t, err error) {
+	if fd >= 0 {
+		err = unix.Fstat(fd, &st)
+		return st, err
+	}
+	err = unix.Stat(path, &st)
+	return st, err
 }
 
 // Facts is what Probe finds. All of it is what the kernel said; Diagnose
@@ -110,7 +125,7 @@ func (s *System) Probe() Facts {
 	if f.Mode == Disabled {
 		return f
 	}
-	if f.Program, _ = os.Readlink(s.proc + "/thread-self/exe"); f.Program != "" {
+	if f.Program, _ = s.link(s.proc + "/thread-self/exe"); f.Program != "" {
 		f.Program = strings.TrimSuffix(f.Program, " (deleted)")
 		if text, err := s.label(s.proc+"/thread-self/exe", -1); err == nil {
 			f.ProgramLabel = parseContext(text)
