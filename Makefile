@@ -6,6 +6,7 @@ LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.
 CACHE    := $(CURDIR)/.cache
 TIME     := 30s
 ROUNDS   := 200
+COMMANDS := 36000
 # Each commit is a release of its own, so that its packages replace those
 # built before.
 VERSION  := 0.1.$(shell git rev-list --count HEAD 2>/dev/null || echo 0)
@@ -40,9 +41,9 @@ test-faults: build ## the faults alone, and their table in .cache/faults.md
 	FAULTS_TABLE=$(CACHE)/faults.md $(GO) test -count=1 ./cmd/qemu-ga/faults/...
 	cat $(CACHE)/faults.md
 
-soak: build ## freeze, kill and thaw at random moments, ROUNDS (200) times
+soak: build ## ROUNDS (200) deaths in a freeze, then COMMANDS (36000) at speed
 	.ci/setup
-	SOAK_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -timeout=3h -run TestSoak ./cmd/qemu-ga/faults/ground
+	SOAK_ROUNDS=$(ROUNDS) SOAK_COMMANDS=$(COMMANDS) $(GO) test -count=1 -v -timeout=3h -run TestSoak ./cmd/qemu-ga/faults/ground
 
 bench: build ## this agent against the real qemu-ga; results in packaging/doc/bench
 	.ci/setup
