@@ -14,7 +14,7 @@ ARCHES   := amd64 arm64 riscv64 s390x ppc64le
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test compat test-faults soak bench packages sysext lint fmt fuzz audit generate clean
+.PHONY: help build demo test compat test-faults soak bench packages sysext policy lint fmt fuzz audit generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ packages: ## build deb, rpm, apk and Arch packages for ARCHES into dist
 
 sysext: ## build a systemd system extension for ARCHES into dist
 	packaging/build.sh sysext dist $(VERSION) $(ARCHES)
+
+policy: ## compile the SELinux module, install it in a scratch store, and analyse it
+	.ci/setup tools
+	.ci/setup selinux
+	$(GO) test -count=1 -v -run TestModule ./cmd/qemu-ga/confined
 
 lint: ## check the code's form, and the walls between the packages
 	$(LINT) run ./...
