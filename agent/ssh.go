@@ -137,6 +137,9 @@ func (a *Agent) changeKeys(username string, change func(lines []string) []string
 	if err := file.Write([]byte(text.String())); err != nil {
 		return fmt.Errorf("failed to write to '%s': %w", file.Name(), guest.Worded(err))
 	}
+	if err := file.LabelError(); err != nil {
+		a.log.Warn(fmt.Sprintf("the ssh server may refuse '%s': %v: run restorecon -R on its directory", file.Name(), err))
+	}
 	return nil
 }
 

@@ -24,8 +24,10 @@ const (
 // taken from a directory that is open, and no symbolic link is followed below
 // the user's home.
 type AuthorizedKeys struct {
-	user User
-	home int // descriptor
+	root  Root
+	user  User
+	home  int // descriptor
+	label error
 }
 
 // OpenAuthorizedKeys finds a user's file, which need not exist. The user's
@@ -39,8 +41,12 @@ func (r Root) OpenAuthorizedKeys(user User) (*AuthorizedKeys, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: user.Home, Err: err}
 	}
-	return &AuthorizedKeys{user: user, home: fd}, nil
+	return &AuthorizedKeys{root: r, user: user, home: fd}, nil
 }
+
+// LabelError says why Write could not give the file the SELinux label by which
+// the ssh server may read it; nil if it has one, or SELinux is off.
+func (k *AuthorizedKeys) LabelError() error { return k.label }
 
 // Close gives up what is open.
 func (k *AuthorizedKeys) Close() error { return unix.Close(k.home) }
@@ -97,6 +103,7 @@ func (k *AuthorizedKeys) Write(data []byte) error {
 	}
 	f := os.NewFile(uintptr(fd), temporary)
 	_, err = f.Write(data)
+	k.label = errors.Join(k.root.labelForSSH(dir), k.root.labelForSSH(fd))
 	err = errors.Join(err, unix.Fchmod(fd, 0o600), k.own(fd), f.Sync(), f.Close())
 	if err == nil {
 		err = unix.Renameat(dir, temporary, dir, keysFile)

@@ -90,3 +90,61 @@ func TestAuthorizedKeysKeepsWhatIsThere(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "a temporary file is left")
 }
+
+// TestAuthorizedKeysLabel has the kernel keep labels, as it does with SELinux
+// on or off; the policy's answers are a file's.
+func TestAuthorizedKeysLabel(t *testing.T) {
+	const wrong, right = "unconfined_u:object_r:user_home_t:s0:c1", "unconfined_u:object_r:ssh_home_t:s0:c1"
+	root := t.TempDir()
+	require.NoError(t, os.MkdirAll(root+"/home/jo/.ssh", 0o700))
+	set := func(name string) {
+		t.Helper()
+		if err := unix.Setxattr(name, labelAttr, []byte(wrong+"\x00"), 0); err != nil {
+			t.Skipf("labels cannot be kept here (%v): run the tests as root on ext4 or tmpfs", err)
+		}
+	}
+	label := func(name string) string {
+		t.Helper()
+		f, err := os.Open(name)
+		require.NoError(t, err)
+		defer f.Close()
+		text, err := fileLabel(int(f.Fd()))
+		require.NoError(t, err)
+		return text
+	}
+	dir := root + "/home/jo/.ssh"
+	write := func() error {
+		t.Helper()
+		file, err := Root(root).OpenAuthorizedKeys(User{Name: "jo", UID: os.Getuid(), GID: os.Getgid(), Home: "/home/jo"})
+		require.NoError(t, err)
+		defer file.Close()
+		require.NoError(t, file.Write([]byte("key\n")))
+		return file.LabelError()
+	}
+	set(dir)
+	require.NoError(t, write())
+	require.Equal(t, wrong, label(dir), "SELinux is off")
+
+	require.NoError(t, os.MkdirAll(root+selinuxDir, 0o755))
+	require.NoError(t, os.WriteFile(root+selinuxDir+"/enforce", []byte("1"), 0o644))
+	_ = write()
+	require.Equal(t, wrong, label(dir), "the policy knows no such type")
+
+	require.NoError(t, os.WriteFile(root+selinuxDir+"/context", nil, 0o644))
+	err := write()
+	require.Equal(t, right, label(dir))
+	require.ErrorContains(t, err, "cannot read its SELinux label: No data available", "the new file has none, here")
+	asked, err := os.ReadFile(root + selinuxDir + "/context")
+	require.NoError(t, err)
+	require.Equal(t, right+"\x00", string(asked))
+}
+
+func TestWithType(t *testing.T) {
+	for label, want := range map[string]string{
+		"u:r:t": "u:r:x", "u:r:t:s0": "u:r:x:s0", "u:r:t:s0-s0:c0.c1023": "u:r:x:s0-s0:c0.c1023", "": "", "u:r": "", "unlabeled": "",
+	} {
+		got, ok := withType(label, "x")
+		require.Equal(t, want, got)
+		require.Equal(t, want != "", ok)
+	}
+}
