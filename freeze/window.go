@@ -24,23 +24,18 @@ func (e *standstillError) Error() string {
 }
 
 // await waits until the freezer has frozen everything or given up. A freezer
-// that does neither in time is ended, and what it froze thawed. When it gave
-// up for a disk that stood still, await goes on waiting for that disk, with
-// nothing frozen, until it counts as hung.
+// that does neither in time is ended, and what it froze thawed.
 func (s *session) await(ctx context.Context) error {
 	longest := min(s.e.cfg.WindowTimeout, s.deadline) + thawPatience + patience
 	limit := time.After(longest)
 	stop := ctx.Done()
 	failed := errStopped
-	waiting := false // for a disk that stood still, with nothing frozen
 	for {
 		select {
 		case e, ok := <-s.child.events:
 			switch {
 			case !ok:
-				stderr := s.child.stderr
-				s.lose()
-				return fmt.Errorf("cannot freeze: the freezer ended, and everything was thawed: %s", stderr)
+				return s.bereaved()
 			case e.Is == isFrozen && stop != nil:
 				s.known = true
 				s.update(func() {
@@ -53,32 +48,65 @@ func (s *session) await(ctx context.Context) error {
 				failed = s.failure(e)
 			case e.Is == isThawed:
 				s.absorb(e)
-				slow, ok := errors.AsType[*standstillError](failed)
-				if !ok || stop == nil {
-					return failed
+				if slow, ok := errors.AsType[*standstillError](failed); ok && stop != nil {
+					return s.outlast(ctx, slow)
 				}
-				slow.took = time.Since(s.frozenAt)
-				if !s.stuck() {
-					return slow
-				}
-				waiting, limit = true, time.After(min(s.e.cfg.StallTimeout, s.e.cfg.WindowTimeout))
+				return failed
 			}
 		case <-stop:
-			if waiting {
-				return errStopped
-			}
 			stop = nil
 			s.child.send(order{Do: doThaw})
 			longest = thawPatience + patience
 			limit = time.After(longest)
 		case <-limit:
-			if waiting {
-				return errors.New(failed.Error() + "; everything else was thawed")
-			}
 			s.lose()
 			return fmt.Errorf("cannot freeze: the freezer has not answered for %v; it was ended, and everything thawed", longest)
 		}
 	}
+}
+
+// bereaved thaws in the place of a freezer that has ended.
+func (s *session) bereaved() error {
+	stderr := s.child.stderr
+	s.lose()
+	return fmt.Errorf("cannot freeze: the freezer ended, and everything was thawed: %s", stderr)
+}
+
+// outlast waits for the disk that stood still, with nothing else frozen: until
+// its ioctl has returned, it counts as hung, or the window's time is over.
+func (s *session) outlast(ctx context.Context, slow *standstillError) error {
+	cfg := &s.e.cfg
+	watch := newStallWatch(cfg.Sys, cfg.StallTimeout)
+	for i, r := range s.results {
+		if r.Pending {
+			watch.begin(i, s.targets[i])
+		}
+	}
+	tick := time.NewTicker(stallPeriod)
+	defer tick.Stop()
+	limit := time.After(cfg.WindowTimeout)
+	for s.stuck() {
+		select {
+		case e, ok := <-s.child.events:
+			if !ok {
+				return s.bereaved()
+			}
+			if e.Is == isThawed {
+				s.absorb(e)
+			}
+		case <-tick.C:
+			if watch.check() != nil {
+				return errors.New(slow.Error() + "; everything else was thawed")
+			}
+		case <-limit:
+			return fmt.Errorf("cannot freeze %s within %v: look at its disk; everything else was thawed",
+				strings.Join(slow.points, ", "), cfg.WindowTimeout)
+		case <-ctx.Done():
+			return errStopped
+		}
+	}
+	slow.took = time.Since(s.frozenAt)
+	return slow
 }
 
 // failure says why the freezer gave up, in qemu-ga's words where it has any.

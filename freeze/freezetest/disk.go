@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,10 +20,11 @@ const diskName = "freezetest-disk"
 const (
 	diskHang   = 'h'
 	diskResume = 'r'
+	diskSlow   = 's' // and the milliseconds for each write, in another byte
 	diskDone   = 'k'
 )
 
-// Disk is a disk that hangs when it is told to: a loop device over a FUSE
+// Disk is a disk that hangs, or is slow, when it is told to: a loop device over a FUSE
 // file. Its server is a process of its own, as whoever waits for a hung disk
 // cannot be killed, and could not bring the disk back either.
 type Disk struct {
@@ -88,6 +90,12 @@ func (d *Disk) Hang() error { return d.order(diskHang) }
 // Resume makes it go on, with what it was asked meanwhile first.
 func (d *Disk) Resume() error { return d.order(diskResume) }
 
+// Slow makes every write and flush take pause, one after the other: whole
+// milliseconds, at most 255.
+func (d *Disk) Slow(pause time.Duration) error {
+	return d.order(diskSlow, byte(pause/time.Millisecond))
+}
+
 // Close ends the disk. What still waits for it fails with EIO.
 func (d *Disk) Close() error {
 	_ = d.server.Process.Kill()
@@ -95,8 +103,8 @@ func (d *Disk) Close() error {
 	return nil
 }
 
-func (d *Disk) order(what byte) error {
-	if _, err := d.orders.Write([]byte{what}); err != nil {
+func (d *Disk) order(what ...byte) error {
+	if _, err := d.orders.Write(what); err != nil {
 		return err
 	}
 	return d.wait()
@@ -129,7 +137,15 @@ func serveDisk(imagePath, point string) int {
 			if err != nil {
 				os.Exit(0)
 			}
-			file.hang(order == diskHang)
+			if order != diskSlow {
+				file.hang(order == diskHang)
+				continue
+			}
+			ms, err := orders.ReadByte()
+			if err != nil {
+				os.Exit(0)
+			}
+			file.slow(time.Duration(ms) * time.Millisecond)
 		}
 	}()
 	if err := file.serve(); err != nil {

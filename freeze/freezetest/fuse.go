@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +46,7 @@ type fuseFile struct {
 	mu     sync.Mutex
 	hung   bool
 	queued [][]byte // requests that came while it hung
+	pause  time.Duration
 }
 
 // mountFuse mounts image as a FUSE file at point.
@@ -90,8 +92,16 @@ func (f *fuseFile) take(request []byte) {
 			f.queued = append(f.queued, append([]byte(nil), request...))
 			return
 		}
+		time.Sleep(f.pause)
 	}
 	f.answer(request)
+}
+
+// slow makes every request that a disk has work with take so long.
+func (f *fuseFile) slow(pause time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pause = pause
 }
 
 // hang makes the file stop, or go on with what it has been asked since.

@@ -40,6 +40,32 @@ var channelFaults = []fault{
 		told: "thaw: 0",
 	},
 	{
+		name: "answer left unread", did: "the host closes its socket with the answer to its freeze unread", limit: soonThawed,
+		do: func(s *scene) string {
+			s.host.send(doFreeze)
+			s.stopped()
+			s.host.close()
+			return s.later()
+		},
+		told: "status: thawed; thaw: 0",
+	},
+	{
+		name: "answer not taken", did: "the host reads nothing, and the answer to its freeze does not fit into the socket (limit 5 s)",
+		limit: 6500 * time.Millisecond,
+		do: func(s *scene) string {
+			room := fill(s, s.host, 1<<20)
+			s.host = dial(s.T, s.agent.socket)
+			require.Equal(s, room, fill(s, s.host, room))
+			s.host.send(doFreeze)
+			s.stopped()
+			require.Eventually(s, func() bool { return s.agent.kind == reference || s.probes["/mnt/a"].waiting() < blocked },
+				soon, probePause, "it is frozen still")
+			return s.later()
+		},
+		told: "status: thawed; thaw: 0",
+		omit: "serves one host at a time, and never gets to the second",
+	},
+	{
 		name: "host vanishes while frozen", did: "the connection is closed; another host comes (deadline 1 s)",
 		own: []string{shortly}, limit: shortlyLimit,
 		do: func(s *scene) string {
@@ -156,6 +182,33 @@ var channelFaults = []fault{
 		told: "freeze: 2; thaw: 2",
 	},
 }
+
+// fill asks h's agent for at most limit pings and reads no answer. It returns
+// how many answers fit into the socket.
+func fill(s *scene, h *host, limit int) int {
+	s.Helper()
+	raw, err := h.conn.SyscallConn()
+	require.NoError(s, err)
+	answers := func() (count int) {
+		require.NoError(s, raw.Control(func(fd uintptr) {
+			count, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+		}))
+		require.NoError(s, err)
+		return count / len(pingLine)
+	}
+	for sent := 0; sent < limit; sent++ {
+		h.send(doPing)
+		for end := time.Now().Add(time.Second); answers() <= sent; time.Sleep(50 * time.Microsecond) {
+			if time.Now().After(end) {
+				return sent // this one does not fit
+			}
+		}
+	}
+	return limit
+}
+
+// pingLine is how a ping is answered.
+const pingLine = `{"return": {}}` + "\n"
 
 // askIn asks with a limit of its own.
 func (s *scene) askIn(name, request string, limit time.Duration) string {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"qemu-ga/freeze/freezetest"
 )
 
 // fullDir is where a filesystem without space is.
@@ -39,6 +41,58 @@ var logFaults = []fault{
 		before: mountFull,
 		do:     freezeBusily,
 		told:   "freeze: 2; status: frozen; thaw: 2",
+	},
+	{
+		name: "log's disk hangs", did: "`--logfile` and `--verbose` on a disk that stops; the filesystem is mounted with `sync` and excluded",
+		options: []string{"-v", "-l" + hungDir + "/log"}, own: []string{"--fsfreeze-exclude=" + hungDir}, limit: watchTime,
+		before: mountHungSync,
+		do: func(s *scene) string {
+			require.NoError(s, s.disk.Hang())
+			return freezeBusily(s)
+		},
+		told: "freeze: 2; status: frozen; thaw: 2",
+	},
+	{
+		name: "state's disk hangs", did: "the same for `--statedir`",
+		options: []string{"-t" + hungDir}, own: []string{"--fsfreeze-exclude=" + hungDir}, limit: watchTime,
+		before: mountHungSync,
+		do: func(s *scene) string {
+			require.NoError(s, s.disk.Hang())
+			return freezeBusily(s)
+		},
+		told: "freeze: 2; status: frozen; thaw: 2",
+	},
+	{
+		name: "state's disk frozen by others", did: "`--statedir` on a filesystem that somebody else freezes",
+		options: []string{"-t" + hungDir}, own: []string{"--fsfreeze-exclude=" + hungDir}, limit: watchTime,
+		before: (*scene).mountHung,
+		do: func(s *scene) string {
+			require.NoError(s, freezetest.Freeze(hungDir))
+			answer := freezeBusily(s)
+			require.NoError(s, freezetest.Thaw(hungDir))
+			return answer
+		},
+		told: "freeze: 2; status: frozen; thaw: 2",
+	},
+	{
+		name: "log while frozen", did: "`--logfile` and `--verbose`, and 50 pings while frozen", limit: watchTime,
+		options: []string{"-v", "-l/tmp/log"},
+		do: func(s *scene) string {
+			s.freeze()
+			before, err := os.Stat("/tmp/log")
+			require.NoError(s, err)
+			for range 50 {
+				require.Equal(s, pingReply, s.host.ask(doPing))
+			}
+			after, err := os.Stat("/tmp/log")
+			require.NoError(s, err)
+			answer := "nothing is written"
+			if after.Size() != before.Size() || after.ModTime() != before.ModTime() {
+				answer = "it writes"
+			}
+			return join(answer, s.ask("thaw", doThaw))
+		},
+		told: "nothing is written; thaw: 2",
 	},
 	{
 		name: "log that nobody reads", did: "standard error is a full pipe, as of a journal that hangs",
@@ -77,6 +131,15 @@ func freezeBusily(s *scene) string {
 		}
 	}
 	return join(answer, s.status()+s.ask("thaw", doThaw))
+}
+
+// mountHungSync is mountHung with a filesystem that waits for its disk at each
+// write.
+func mountHungSync(s *scene) {
+	s.Helper()
+	var err error
+	s.disk, err = freezetest.MountOnDisk(freezetest.FS{Type: "ext4", Dir: hungDir, Flags: unix.MS_SYNCHRONOUS | unix.MS_DIRSYNC})
+	require.NoError(s, err)
 }
 
 // mountFull mounts a small filesystem and fills it.

@@ -67,6 +67,22 @@ var othersFaults = []fault{
 		told: "thaw: 2",
 	},
 	{
+		name: "unmounted while frozen, then everything killed", did: "umount -l of one of two while frozen; SIGKILL to all processes; restart",
+		limit: watchTime, omit: "is one process: still frozen, as above",
+		do: func(s *scene) string {
+			s.freeze()
+			require.NoError(s, unix.Unmount("/mnt/a", unix.MNT_DETACH))
+			s.moved("/mnt/a")
+			s.killAll()
+			s.stopped()
+			s.agent.start()
+			s.host = dial(s.T, s.agent.socket)
+			s.settle()
+			return s.status() + s.ask("thaw", doThaw)
+		},
+		told: limited("the life of the agent, which was restarted"),
+	},
+	{
 		name: "unmounted just before", did: "umount -l of one of two by the hook; freeze, thaw", limit: watchTime,
 		options: withHook, before: func(s *scene) { s.hook("[ $1 = thaw ] || umount -l /mnt/a") },
 		do: func(s *scene) string {
