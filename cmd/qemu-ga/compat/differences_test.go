@@ -69,6 +69,14 @@ var differences = []difference{
 		"the hook is not called", "a hook is called in pairs, around a freeze",
 	},
 	{
+		"hook-directory", "`-F` with a directory, or a file that is not there beside a directory of its name with `.d`",
+		"cannot execute it", "runs the scripts in it", "each has its own limit and its own error, and none is forgotten at the thaw",
+	},
+	{
+		"hook-trust", "a hook that others than root can write to", "is run as root", "is an error that says so",
+		"anybody could become root",
+	},
+	{
 		"hidden-trim", "`guest-fstrim` with a filesystem hidden under another mount", "trims the other one twice",
 		"says that it is hidden", "it cannot be reached by its name",
 	},
