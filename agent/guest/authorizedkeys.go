@@ -36,8 +36,7 @@ func (r Root) OpenAuthorizedKeys(user User) (*AuthorizedKeys, error) {
 	if !path.IsAbs(user.Home) {
 		return nil, fmt.Errorf("user '%s' has no home directory", user.Name)
 	}
-	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	fd, err := unix.Open(r.Path(user.Home), flags, 0)
+	fd, err := r.openHome(user.Home)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: user.Home, Err: err}
 	}

@@ -97,3 +97,28 @@ func copyTree(t *testing.T, from, to string) {
 		return os.WriteFile(target, data, 0o644)
 	}))
 }
+
+// Nothing of the agent's lies where other users of the guest can put things.
+func TestNoSharedDirectories(t *testing.T) {
+	forbidden := []string{"os.TempDir(", `MkdirTemp("",`, `CreateTemp("",`, `"/tmp`, `"/var/tmp`, `"/dev/shm`}
+	files := 0
+	for _, part := range []string{"agent", "cmd/qemu-ga", "freeze", "selinux"} {
+		require.NoError(t, filepath.WalkDir(filepath.Join("../..", part), func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && (d.Name() == "freezetest" || d.Name() == "testdata"):
+				return fs.SkipDir
+			case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+				return nil
+			}
+			files++
+			text, err := os.ReadFile(path)
+			for _, word := range forbidden {
+				require.NotContains(t, string(text), word, path)
+			}
+			return err
+		}))
+	}
+	require.Greater(t, files, 100)
+}

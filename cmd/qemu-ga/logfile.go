@@ -43,7 +43,8 @@ func openLog(path string, getenv func(string) string) (*logFile, error) {
 	if path == "" {
 		return newLogFile(os.Stderr, journalStream(os.Stderr, getenv("JOURNAL_STREAM"))), nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	// Not for everybody: it has the command lines of what hosts run.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("unable to open specified log file: %s: %w: give another with --logfile", path, withoutPath(err))
 	}

@@ -152,5 +152,5 @@ func TestOpenLogAppends(t *testing.T) {
 	require.Equal(t, 2, strings.Count(string(data), ": critical: x\n"))
 	st, err := os.Stat(path)
 	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o644), st.Mode())
+	require.Equal(t, os.FileMode(0o600), st.Mode())
 }

@@ -19,7 +19,7 @@ type pidFile struct {
 // writes this process's ID into it.
 func writePIDFile(path string) (*pidFile, error) {
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("Could not create '%s': %w: give another path with --pidfile", path, withoutPath(err)) //nolint:staticcheck // qemu-ga's words
 		}
