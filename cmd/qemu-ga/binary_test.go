@@ -99,6 +99,8 @@ func copyTree(t *testing.T, from, to string) {
 }
 
 // Nothing of the agent's lies where other users of the guest can put things.
+// `qemu-ga policy --install` alone makes a directory there that is its own:
+// semodule(8) may not read everywhere.
 func TestNoSharedDirectories(t *testing.T) {
 	forbidden := []string{"os.TempDir(", `MkdirTemp("",`, `CreateTemp("",`, `"/tmp`, `"/var/tmp`, `"/dev/shm`}
 	files := 0
@@ -109,7 +111,7 @@ func TestNoSharedDirectories(t *testing.T) {
 				return err
 			case d.IsDir() && (d.Name() == "freezetest" || d.Name() == "testdata"):
 				return fs.SkipDir
-			case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || d.Name() == "policy.go":
 				return nil
 			}
 			files++

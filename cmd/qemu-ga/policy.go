@@ -24,7 +24,7 @@ func showPolicy(o options, w io.Writer) error {
 // installPolicy installs the module and gives the agent's files the labels
 // that the policy then has for them.
 func installPolicy(w io.Writer) error {
-	dir, err := os.MkdirTemp(defaultStateDir, "qemu-ga-policy-")
+	dir, err := os.MkdirTemp("", "qemu-ga-policy-")
 	if err != nil {
 		return fmt.Errorf("cannot install the SELinux module: %w", err)
 	}
