@@ -2,10 +2,13 @@
 # Here, after the distribution's package has gone: going, it stops and
 # disables the unit.
 kept=/var/lib/rpm-state/qemu-ga
-if [ -e "$kept/sysconfig" ]; then
-	cp -p "$kept/sysconfig" /etc/sysconfig/qemu-ga
-	rm -f /etc/sysconfig/qemu-ga.rpmnew
-fi
+for file in /etc/sysconfig/qemu-ga /etc/qemu-ga/fsfreeze-hook /etc/qemu/fsfreeze-hook; do
+	if [ -f "$kept$file" ]; then
+		cp -p "$kept$file" "$file"
+		rm -f "$file.rpmnew" "$file.rpmsave"
+		! command -v restorecon >/dev/null || restorecon "$file" || true
+	fi
+done
 add_policy
 if command -v systemctl >/dev/null; then
 	! systemd || systemctl daemon-reload || true
