@@ -105,7 +105,9 @@ build_packages() {
 	units >"$stage/units"
 	for arch; do
 		program "$arch"
-			sed -e "s|@ARCH@|$arch|; s|@VERSION@|$version|; s|@STAGE@|$stage|g" \
+		go run ./cmd/internal/sbom "$stage/qemu-ga" >"$stage/qemu-ga.spdx.json"
+		touch -d "@$SOURCE_DATE_EPOCH" "$stage/qemu-ga.spdx.json"
+		sed -e "s|@ARCH@|$arch|; s|@VERSION@|$version|; s|@STAGE@|$stage|g" \
 			-e "/^@SYSTEMD@$/{r $stage/units" -e 'd}' packaging/nfpm.yaml >"$stage/nfpm.yaml"
 		for format in $FORMATS; do
 			go run $nfpm package --config "$stage/nfpm.yaml" --packager "$format" --target "$out"

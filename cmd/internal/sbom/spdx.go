@@ -78,7 +78,6 @@ func document(parts []part, created time.Time) spdxDocument {
 		case i == 0:
 			pkg.Checksums = []spdxChecksum{{"SHA256", p.sum}}
 		case strings.HasPrefix(p.sum, "h1:"):
-			pkg.Location = "https://proxy.golang.org/" + p.name + "/@v/" + p.version + ".zip"
 			pkg.Comment = "go.sum: " + p.sum
 		}
 		if i > 0 {
