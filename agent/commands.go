@@ -33,7 +33,7 @@ func table() []*Command {
 		command("guest-fsfreeze-freeze-list", (*Agent).freezeList, freezes|privileged, selinux.NeedFreeze),
 		command("guest-fsfreeze-thaw", (*Agent).thaw, frozenToo|thaws|privileged, selinux.NeedFreeze),
 		command("guest-fstrim", (*Agent).trim, privileged),
-		command("guest-suspend-disk", (*Agent).suspendDisk, silent|privileged, selinux.NeedPower),
+		command("guest-suspend-disk", (*Agent).suspendDisk, silent|privileged, selinux.NeedHibernation),
 		command("guest-suspend-ram", (*Agent).suspendRAM, silent|privileged, selinux.NeedPower),
 		command("guest-suspend-hybrid", (*Agent).suspendHybrid, silent|privileged, selinux.NeedPower),
 		command("guest-network-get-interfaces", (*Agent).networkInterfaces, 0),

@@ -108,7 +108,7 @@ var module = Advice{
 // booleanAdvice offers the vendor's switch, which opens more than is needed.
 func booleanAdvice(f Facts) []Advice {
 	const name = "virt_qemu_ga_read_nonsecurity_files"
-	if f.Domain.Type() != agentDomains[0] || slices.ContainsFunc(f.Booleans, func(b Boolean) bool { return b.Name == name && b.On }) {
+	if f.Domain.Type() != agentDomains[0] || slices.Contains(f.Booleans, Boolean{name, "on"}) {
 		return nil
 	}
 	return []Advice{{AdviseBoolean, "or switch a boolean, which lets the host read nearly every file of the guest, too", "setsebool -P " + name + " on"}}

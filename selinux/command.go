@@ -15,6 +15,9 @@ type Need struct {
 	// Label is what a file must be labelled for it, in the same two; "" is
 	// nothing.
 	VendorLabel, OwnLabel string
+	// Lockdown says what a kernel that is locked down forbids of it; "" is
+	// nothing.
+	Lockdown string
 }
 
 // The needs of the protocol's commands.
@@ -47,6 +50,8 @@ var (
 	NeedClock = Need{What: "set the clock, and run hwclock (capability sys_time)"}
 	// NeedPower is about systemctl(1), shutdown(8) and /sys/power.
 	NeedPower = Need{What: "have init or logind stop the guest, or write /sys/power"}
+	// NeedHibernation is NeedPower, and leave to write the memory to a disk.
+	NeedHibernation = Need{What: NeedPower.What, Lockdown: "suspending to disk"}
 	// NeedSysfs is about switching processors and memory.
 	NeedSysfs = Need{What: "write to sysfs"}
 	// NeedChannel is about virtio ports, serial lines and sockets.
@@ -73,6 +78,9 @@ func (n Need) label(domain string) string {
 // Explain says what SELinux has to do with a command's EACCES or EPERM; "" if
 // it has nothing to do with it.
 func (n Need) Explain(f Facts) string {
+	if n.Lockdown != "" && f.Lockdown != "" {
+		return "not SELinux: the kernel is locked down (" + f.Lockdown + "), which forbids " + n.Lockdown
+	}
 	if !f.On() || n.What == "" {
 		return ""
 	}
@@ -86,7 +94,7 @@ func (n Need) Explain(f Facts) string {
 	domain := f.Domain.Type()
 	var opens []string
 	for _, name := range n.booleans(domain) {
-		opens = append(opens, "setsebool -P "+name+" on"+booleanState(f, name))
+		opens = append(opens, "setsebool -P "+name+" on"+alreadyOn(f, name))
 	}
 	if label := n.label(domain); label != "" {
 		opens = append(opens, "a file labelled "+label+" (semanage fcontext, restorecon)")
@@ -97,10 +105,10 @@ func (n Need) Explain(f Facts) string {
 	return text
 }
 
-// booleanState says how a boolean is, where that can be read.
-func booleanState(f Facts, name string) string {
+// alreadyOn says so of a boolean, where that can be read.
+func alreadyOn(f Facts, name string) string {
 	for _, b := range f.Booleans {
-		if b.Name == name && b.On {
+		if b == (Boolean{name, "on"}) {
 			return " (it is on)"
 		}
 	}

@@ -1,6 +1,7 @@
 package selinux
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -27,10 +28,8 @@ func (c Context) valid() bool {
 	if len(fields) < 3 || len(c) > maxContext {
 		return false
 	}
-	for _, f := range fields {
-		if f == "" {
-			return false
-		}
+	if slices.Contains(fields, "") {
+		return false
 	}
 	// One question of the access query takes contexts parted by blanks.
 	return !strings.ContainsFunc(string(c), func(r rune) bool { return r <= ' ' || r == 0x7f })

@@ -65,6 +65,21 @@ func TestParseDecision(t *testing.T) {
 	}
 }
 
+// A domain that may not read booleans tries one of them, and no more.
+func TestBooleansHidden(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(dir+selinuxfs+"/booleans", 0o755))
+	for _, name := range []string{"a_qemu_ga", "other", "virt_qemu_ga_x", "virt_qemu_ga_y"} {
+		require.NoError(t, os.WriteFile(dir+selinuxfs+"/booleans/"+name, []byte("1 1"), 0o644))
+	}
+	s := New(Config{Sys: dir})
+	require.Equal(t, []Boolean{{"a_qemu_ga", "on"}, {"virt_qemu_ga_x", "on"}, {"virt_qemu_ga_y", "on"}}, s.booleans())
+	reads := 0
+	s.read = func(string) ([]byte, error) { reads++; return nil, unix.EACCES }
+	require.Equal(t, []Boolean{{"a_qemu_ga", "hidden"}, {"virt_qemu_ga_x", "hidden"}, {"virt_qemu_ga_y", "hidden"}}, s.booleans())
+	require.Equal(t, 1, reads)
+}
+
 func TestQuote(t *testing.T) {
 	require.Equal(t, "/srv/db", quote("/srv/db"))
 	require.Equal(t, "'/srv/my data'", quote("/srv/my data"))
@@ -146,7 +161,7 @@ func TestTryKeepsQuiet(t *testing.T) {
 
 func TestExplainCommand(t *testing.T) {
 	confined := Facts{Mode: Enforcing, Domain: "system_u:system_r:virt_qemu_ga_t:s0"}
-	own := Facts{Mode: Enforcing, Domain: "system_u:system_r:qemu_ga_t:s0", Booleans: []Boolean{{"qemu_ga_manage_ssh", true}}}
+	own := Facts{Mode: Enforcing, Domain: "system_u:system_r:qemu_ga_t:s0", Booleans: []Boolean{{"qemu_ga_manage_ssh", "on"}}}
 	require.Equal(t, "SELinux may deny it: the policy must let the agent's domain system_u:system_r:virt_qemu_ga_t:s0 "+
 		"change the users' authorized_keys; what opens it: setsebool -P virt_qemu_ga_manage_ssh on", NeedKeys.Explain(confined))
 	require.Contains(t, NeedKeys.Explain(own), "setsebool -P qemu_ga_manage_ssh on (it is on)")
@@ -154,6 +169,9 @@ func TestExplainCommand(t *testing.T) {
 	require.Empty(t, NeedNothing.Explain(confined))
 	require.Empty(t, NeedFiles.Explain(Facts{Mode: Permissive}))
 	require.Empty(t, NeedFiles.Explain(Facts{Mode: Enforcing, PermissiveDomain: true}))
+	locked := Facts{Mode: Disabled, Lockdown: "integrity"}
+	require.Equal(t, "not SELinux: the kernel is locked down (integrity), which forbids suspending to disk", NeedHibernation.Explain(locked))
+	require.Empty(t, NeedPower.Explain(locked))
 	require.Contains(t, NeedFiles.Explain(Facts{
 		Mode: Enforcing, Domain: "system_u:system_r:init_t:s0", Process: Process{NoNewPrivileges: true},
 	}), "take NoNewPrivileges=yes")

@@ -102,26 +102,45 @@ func parseMode(text []byte) Mode {
 // Boolean is a switch of the policy.
 type Boolean struct {
 	Name string `json:"name"`
-	On   bool   `json:"on"`
+	// State is "on", "off", or "hidden" where this domain may not read it.
+	State string `json:"state"`
 }
 
-// booleans reads those that are about guest agents.
+// booleans reads those that are about guest agents. One that may not be read
+// stands for all: each try would be one more line in the audit log.
 func (s *System) booleans() []Boolean {
 	names, err := s.list(s.node("booleans"))
 	if err != nil {
 		return nil
 	}
 	var found []Boolean
+	hidden := false
 	for _, name := range names {
 		if !strings.Contains(name, "qemu_ga") {
 			continue
 		}
-		text, err := s.read(s.node("booleans/" + name))
-		if err == nil && len(text) >= 3 { // "0 1": now, and when committed
-			found = append(found, Boolean{name, text[0] == '1'})
+		state := "hidden"
+		if !hidden {
+			text, err := s.read(s.node("booleans/" + name))
+			hidden = errors.Is(err, unix.EACCES)
+			state = booleanState(text)
 		}
+		found = append(found, Boolean{name, state})
 	}
 	return found
+}
+
+// booleanState reads a boolean's file: its value now, and the one that waits
+// to be committed, as "0 1".
+func booleanState(text []byte) string {
+	switch now, _, _ := strings.Cut(string(text), " "); now {
+	case "0":
+		return "off"
+	case "1":
+		return "on"
+	default:
+		return "hidden"
+	}
 }
 
 // node names a file of selinuxfs.

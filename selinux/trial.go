@@ -55,7 +55,7 @@ func (s *System) Try(fds []int) []Denial {
 	}
 	defer func() { _, _ = r.Close(), w.Close() }()
 	pipe := int(r.Fd())
-	if unix.IoctlSetInt(pipe, ioctlThaw, 0) == unix.EPERM { //nolint:errorlint // a bare errno
+	if unix.IoctlSetInt(pipe, ioctlThaw, 0) == unix.EPERM {
 		for i := range denials {
 			denials[i] = Denial{OpFreeze, unix.EPERM}
 		}
@@ -103,7 +103,7 @@ func (s *System) without(pipe int, f func()) {
 		defer close(done)
 		runtime.LockOSThread()
 		had, err := setAdmin(false)
-		if err == nil && unix.IoctlSetInt(pipe, ioctlThaw, 0) == unix.EPERM { //nolint:errorlint // a bare errno
+		if err == nil && unix.IoctlSetInt(pipe, ioctlThaw, 0) == unix.EPERM {
 			f()
 		}
 		if err == nil && had {
