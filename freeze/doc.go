@@ -25,7 +25,8 @@
 //   - window: the freezer, a child process, calls FIFREEZE level by level
 //     (freezer.go, a thread for each target in worker.go, mailbox.go; the
 //     agent's side is child.go and window.go, what they say to each other
-//     wire.go). It is given up when a disk stands still (standstill.go);
+//     wire.go). It is given up when a disk stands still (standstill.go) or the
+//     freezer is stopped (pulse.go);
 //   - hold: until a thaw is asked for, the deadline, or the freezer's or the
 //     agent's death (hold.go, thaw.go, order.go);
 //   - and what a later process does when both died (state.go, keeper.go,

@@ -194,6 +194,8 @@ func (f *freezer) obey(o order) {
 		f.workers[o.Target].do(syncing)
 	case o.Do == doFreeze && f.phase == idle && len(o.Lands) == len(f.workers):
 		f.freeze(o)
+	case o.Do == doAnswer:
+		f.tell(event{Is: isAlive})
 	case o.Do == doThaw:
 		f.giveUp(whyAsked)
 	}

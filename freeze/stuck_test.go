@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +51,34 @@ func TestHungSyncsAreBounded(t *testing.T) {
 		soon, time.Millisecond)
 	_, err = e.Thaw(t.Context())
 	require.NoError(t, err)
+}
+
+// A freezer that is stopped while it waits for a disk thaws nothing when that
+// comes back: the agent does.
+func TestStuckWithStoppedFreezer(t *testing.T) {
+	disk := hungDisk(t, "/mnt/hung")
+	e := engine(t, freeze.Config{WindowTimeout: 300 * time.Millisecond, NoPresync: true})
+	require.NoError(t, disk.Hang())
+	_, err := e.Freeze(t.Context(), freeze.Request{})
+	require.ErrorContains(t, err, "cannot freeze /mnt/hung within 300ms")
+	require.NoError(t, unix.Kill(slices.Max(freezers(t, os.Getpid())), unix.SIGSTOP))
+	require.NoError(t, disk.Resume())
+	require.True(t, freezetest.Writable("/mnt/hung", soon))
+	require.Eventually(t, func() bool { return outcomes(e.Report())["/mnt/hung"] == freeze.OutcomeThawed }, soon, time.Millisecond)
+}
+
+// One that is stopped in the window is ended soon.
+func TestFreezerStoppedInWindow(t *testing.T) {
+	disk := hungDisk(t, "/mnt/hung")
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	e := engine(t, hangLast(t, disk, freeze.Config{NoPresync: true}))
+	done := make(chan error, 1)
+	go func() { _, err := e.Freeze(t.Context(), freeze.Request{}); done <- err }()
+	require.Eventually(t, func() bool { return !freezetest.Writable(dir, 50*time.Millisecond) }, soon, time.Millisecond)
+	require.NoError(t, unix.Kill(slices.Max(freezers(t, os.Getpid())), unix.SIGSTOP))
+	require.True(t, freezetest.Writable(dir, 10*time.Second))
+	require.NoError(t, disk.Resume())
+	require.ErrorContains(t, <-done, "cannot freeze: the freezer has been stopped; it was ended, and everything thawed")
 }
 
 // What is stuck stays written down, and no more, until it has come back.

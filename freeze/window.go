@@ -30,9 +30,12 @@ func (s *session) await(ctx context.Context) error {
 	limit := time.After(longest)
 	stop := ctx.Done()
 	failed := errStopped
+	pulse := newPulse(s.child)
+	defer pulse.stop()
 	for {
 		select {
 		case e, ok := <-s.child.events:
+			pulse.heard()
 			switch {
 			case !ok:
 				return s.bereaved()
@@ -52,6 +55,11 @@ func (s *session) await(ctx context.Context) error {
 					return s.outlast(ctx, slow)
 				}
 				return failed
+			}
+		case <-pulse.tick.C:
+			if !pulse.beat() {
+				s.lose()
+				return errors.New("cannot freeze: the freezer has been stopped; it was ended, and everything thawed")
 			}
 		case <-stop:
 			stop = nil
@@ -257,16 +265,35 @@ func (s *session) release() {
 	closeAll(s.targets)
 }
 
+// heed listens to the freezer until it is gone. One that has been stopped thaws
+// nothing: it is ended.
+func (s *session) heed() {
+	pulse := newPulse(s.child)
+	defer pulse.stop()
+	for {
+		select {
+		case e, ok := <-s.child.events:
+			if !ok {
+				return
+			}
+			pulse.heard()
+			if e.Is == isThawed {
+				s.absorb(e)
+			}
+		case <-pulse.tick.C:
+			if !pulse.beat() {
+				s.child.end()
+			}
+		}
+	}
+}
+
 // linger waits for ioctls that are stuck in the kernel, and thaws what they
 // leave frozen. A freezer that lives does so itself; one that was killed
 // cannot.
 func (s *session) linger(stuck []stateTarget) {
 	if s.child != nil {
-		for e := range s.child.events {
-			if e.Is == isThawed {
-				s.absorb(e)
-			}
-		}
+		s.heed()
 	}
 	<-s.gone
 	if s.late != nil {

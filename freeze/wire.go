@@ -35,6 +35,7 @@ const (
 	doSync   = "sync"
 	doFreeze = "freeze"
 	doThaw   = "thaw"
+	doAnswer = "answer" // with isAlive, to show that the freezer runs
 
 	// What the freezer tells itself of.
 	doRehearse = "rehearse"
@@ -43,7 +44,7 @@ const (
 
 // event is what the freezer reports.
 type event struct {
-	// Is is one of isReady, isSynced, isFrozen, isFailed, isThawed.
+	// Is is one of isReady, isAlive, isSynced, isFrozen, isFailed, isThawed.
 	Is string `json:"is"`
 	// Target and Result answer one sync.
 	Target int    `json:"target,omitempty"`
@@ -65,6 +66,8 @@ type event struct {
 const (
 	// isReady: the freezer runs and its threads wait for orders.
 	isReady = "ready"
+	// isAlive answers doAnswer.
+	isAlive = "alive"
 	// isSynced: one target was synced.
 	isSynced = "synced"
 	// isFrozen: every target was tried, and what could be frozen is.
