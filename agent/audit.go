@@ -81,7 +81,7 @@ func (a *Agent) tell(ctx context.Context, name string, line *auditLine, err erro
 	if line.announced {
 		text = name
 	}
-	a.log.LogAttrs(ctx, LevelAudit, text+", "+outcome, slog.String("host", peerOf(ctx)))
+	a.log.LogAttrs(ctx, LevelAudit, text+", "+outcome, slog.String("peer", peerOf(ctx)))
 }
 
 // hushed is an error whose words may repeat a secret.

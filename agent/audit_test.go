@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"qemu-ga/agent/guest"
+	"qemu-ga/freeze"
 )
 
 // logged returns an agent of cfg and where its audit lines go.
@@ -112,4 +114,34 @@ func TestAuditedCommands(t *testing.T) {
 		"guest-file-read", "guest-file-write", "guest-file-seek", "guest-file-flush",
 		"guest-fsfreeze-status",
 	}, open)
+}
+
+// TestAuditFreeze holds the lines that hosts' own tests look for in the
+// journal, word for word, and in their order.
+func TestAuditFreeze(t *testing.T) {
+	mounted(t, "/mnt/audited")
+	hook := filepath.Join(t.TempDir(), "hook")
+	require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\n"), 0o755))
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: LevelAudit}))
+	a := newAgent(t, Config{Log: logger}, freeze.Config{Hook: hook, Log: logger})
+	c := dial(t, a)
+	c.call(`{"execute":"guest-fsfreeze-freeze"}`)
+	c.fail(`{"execute":"guest-exec","arguments":{"path":"/bin/true"}}`)
+	c.call(`{"execute":"guest-fsfreeze-thaw"}`)
+	c.call(`{"execute":"guest-fstrim"}`)
+	at := 0
+	for _, want := range []string{
+		`msg="guest-fsfreeze called"`,
+		`msg="executing fsfreeze hook with arg 'freeze'"`,
+		`msg="guest-fsfreeze-freeze, result: 1 filesystems are frozen" peer="the test"`,
+		`msg="guest-fsthaw called"`,
+		`msg="executing fsfreeze hook with arg 'thaw'"`,
+		`msg="guest-fsfreeze-thaw, result: 1 filesystems were thawed" peer="the test"`,
+		`msg="guest-fstrim called, result: 1 filesystems were asked" peer="the test"`,
+	} {
+		i := strings.Index(log.String()[at:], want)
+		require.GreaterOrEqual(t, i, 0, "%s is not behind %s", want, log.String()[:at])
+		at += i + len(want)
+	}
 }

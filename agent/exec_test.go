@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,6 +141,25 @@ func TestExecTruncatesWhereConfigured(t *testing.T) {
 	require.True(t, *status.OutTruncated)
 }
 
+// libvirt ends its connection to an agent whose reply is longer.
+const libvirtReply = 10 << 20
+
+func TestExecRepliesFitLibvirt(t *testing.T) {
+	a := New(Config{})
+	for _, capture := range []captureMode{captureSeparated, captureStdout, captureStderr, captureMerged} {
+		started, err := a.exec(t.Context(), script("busybox head -c 12000000 /dev/zero; busybox head -c 12000000 /dev/zero >&2", capture))
+		require.NoError(t, err)
+		var reply string
+		require.Eventually(t, func() bool {
+			reply = answered(t, a, "guest-exec-status", fmt.Sprintf(`{"pid":%d}`, started.PID))
+			return strings.Contains(reply, `"exited": true`)
+		}, soon, time.Millisecond)
+		require.Contains(t, reply, `-truncated": true`)
+		require.Greater(t, len(reply), libvirtReply*9/10, "what fits is there")
+		require.Less(t, len(reply), libvirtReply-1000)
+	}
+}
+
 func TestExecInputThatNobodyReads(t *testing.T) {
 	a := New(Config{})
 	ended(t, a, execArgs{Path: "true", InputData: with(strings.Repeat("x", 1<<20))})
@@ -186,7 +206,7 @@ func TestExecForgets(t *testing.T) {
 func TestExecLeavesNothing(t *testing.T) {
 	a := New(Config{})
 	ended(t, a, script(":", captureSeparated))
-	before := openFiles(t)
+	before, heap := openFiles(t), heapInUse()
 	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("EXEC_ROUNDS"), "300"))
 	require.NoError(t, err)
 	for range rounds {
@@ -196,6 +216,15 @@ func TestExecLeavesNothing(t *testing.T) {
 	require.Empty(t, a.children.byPID)
 	require.Zero(t, a.children.running)
 	require.Eventually(t, func() bool { return zombies(t) == 0 }, soon, time.Millisecond)
+	require.Eventually(t, func() bool { return heapInUse() < heap+512<<10 }, soon, 10*time.Millisecond)
+}
+
+// heapInUse is how many bytes of memory are in use when all garbage is gone.
+func heapInUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // zombies counts children of the test that have ended and were not waited for.

@@ -228,3 +228,27 @@ func testShutdown(_ *testing.T, v *vm.VM) {
 	agent.Send("guest-shutdown", nil)
 	v.WaitEvent(seen, "SHUTDOWN", nil)
 }
+
+// TestVMHibernate has the kernel alone write the guest's memory to disk: there
+// is neither systemd nor pm-utils.
+func TestVMHibernate(t *testing.T) {
+	v := vm.Start(t, guestConfig(vm.Config{BzImage: true, Disks: []vm.Disk{{Name: "swap", SizeMiB: 512}}}))
+	v.StartAgent()
+	agent := v.Agent()
+	agent.Sync(settle)
+	failed := agent.Fail("guest-suspend-disk", nil)
+	require.Contains(t, failed.Desc, "suspend: cannot write to '/sys/power/state': ", "there is no swap yet")
+	v.Sh("mkswap " + v.GuestDisk("swap") + " && swapon " + v.GuestDisk("swap"))
+	seen := len(v.Events())
+	agent.Send("guest-suspend-disk", nil)
+	waitEvent(v, seen, "SUSPEND_DISK")
+	waitEvent(v, seen, "SHUTDOWN")
+	// Where the signature of swap space was, the kernel says what it holds now.
+	image, err := os.Open(v.ImageFile("swap"))
+	require.NoError(t, err)
+	defer image.Close()
+	signature := make([]byte, 9)
+	_, err = image.ReadAt(signature, 4096-10)
+	require.NoError(t, err)
+	require.Equal(t, "S1SUSPEND", string(signature))
+}
