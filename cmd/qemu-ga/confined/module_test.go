@@ -21,18 +21,13 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // and requires of the difference that it is what testdata says: nothing is
 // taken away, and no other domain gets anything.
 func TestModuleAdds(t *testing.T) {
-	standIn := read(t, "virt_qemu_ga.cil")
-	for name, c := range map[string]struct {
-		base    vm.PolicyBase
-		modules string
-	}{
-		"vendor": {vm.VendorPolicy, standIn},
-		"own":    {vm.ReferencePolicy, ""},
+	for name, c := range map[string]struct{ without, with variant }{
+		"vendor": {before, after},
+		"own":    {ownBefore, own},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			without := analyse(t, vm.Policy(t, c.base, c.modules))
-			with := analyse(t, vm.Policy(t, c.base, c.modules, policy.Module))
+			without, with := analyse(t, link(t, c.without)), analyse(t, link(t, c.with))
 			diff := append(without.notIn(with, "- "), with.notIn(without, "+ ")...)
 			slices.SortFunc(diff, func(a, b string) int { return strings.Compare(a[2:], b[2:]) })
 			requireGolden(t, filepath.Join("testdata", "added."+name+".txt"), strings.Join(diff, "\n")+"\n")
@@ -65,13 +60,10 @@ func requireRoots(t *testing.T, a analysis, own bool) {
 // have, however it might come to it: by a rule of the module, or of the policy
 // for a group of domains or types.
 func TestModuleKeeps(t *testing.T) {
-	for domain, linked := range map[string]string{
-		"virt_qemu_ga_t": link(t, after),
-		"qemu_ga_t":      vm.Policy(t, vm.ReferencePolicy, policy.Module),
-	} {
+	for domain, v := range map[string]variant{"virt_qemu_ga_t": after, "qemu_ga_t": own} {
 		t.Run(domain, func(t *testing.T) {
 			t.Parallel()
-			a := analyse(t, linked)
+			a := analyse(t, link(t, v))
 			for what, kept := range map[string]struct{ target, class, permissions string }{
 				"reads a disk":                    {"", "blk_file", "read write append ioctl"},
 				"reads a disk by its SCSI device": {"scsi_generic_device_t", "chr_file", "open read write ioctl"},

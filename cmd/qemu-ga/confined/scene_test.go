@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,25 +39,35 @@ const (
 	after variant = "after"
 	// permissiveDomain is before, with the agent's domain permissive.
 	permissiveDomain variant = "permissive-domain"
-	// noIoctl is after, less FIFREEZE, FITHAW and FITRIM of /mnt/boot.
-	noIoctl variant = "no-ioctl"
-	// noThaw is after, less FITHAW of /mnt/boot.
-	noThaw variant = "no-thaw"
+	// noIoctls is after, less FIFREEZE, FITHAW and FITRIM of /mnt/boot, and
+	// less FITHAW of /mnt/alice.
+	noIoctls variant = "no-ioctls"
+	// ownBefore is Debian's policy, without the stand-in; own is it with our
+	// module, which brings the domain.
+	ownBefore variant = "own-before"
+	own       variant = "own"
 )
 
-// variants are the modules of each, beside those that all have. A domain that
+// variants are the modules of each, beside those that all have, and in own the
+// stand-in. A domain that
 // has extended permissions for a type can call no other ioctls on it.
 var variants = map[variant]string{
 	before:           "",
 	after:            policy.Module,
 	permissiveDomain: "(typepermissive virt_qemu_ga_t)",
-	noIoctl:          policy.Module + "(allowx virt_qemu_ga_t boot_t (ioctl dir (0x1234)))",
-	noThaw:           policy.Module + "(allowx virt_qemu_ga_t boot_t (ioctl dir (0x5877)))",
+	noIoctls: policy.Module + "(allowx virt_qemu_ga_t boot_t (ioctl dir (0x1234)))" +
+		"(allowx virt_qemu_ga_t user_home_dir_t (ioctl dir (0x5877)))",
 }
 
 // link makes the policy of a variant.
 func link(t testing.TB, v variant) string {
 	t.Helper()
+	switch v {
+	case ownBefore:
+		return vm.Policy(t, vm.ReferencePolicy, read(t, "scratch.cil"))
+	case own:
+		return vm.Policy(t, vm.ReferencePolicy, read(t, "scratch.cil"), policy.Module)
+	}
 	return vm.Policy(t, vm.VendorPolicy, read(t, "virt_qemu_ga.cil"), read(t, "scratch.cil"), variants[v])
 }
 
@@ -82,15 +93,16 @@ func newScene(t *testing.T) *scene {
 	for v := range variants {
 		files["/policies/"+string(v)] = link(t, v)
 	}
+	files["/policies/"+string(own)] = link(t, own)
 	guest := vm.Start(t, vm.Config{
-		Disks: disks, Files: files, Programs: []string{"chcon", "runcon", "setpriv"},
+		Disks: disks, Files: files, Programs: []string{"chcon", "setpriv"},
 		Modules:    []string{"vsock_loopback"},
 		KernelArgs: "security=selinux selinux=1 audit_backlog_limit=8192",
 	})
 	s := &scene{VM: guest, t: t}
 	// Or denials get lost in the log.
 	s.Sh("echo 0 >/proc/sys/kernel/printk_ratelimit; mount -t selinuxfs selinuxfs /sys/fs/selinux")
-	// By this file chcon and runcon know that there is SELinux.
+	// By this file chcon knows that there is SELinux.
 	s.Sh("mkdir /etc/selinux; echo SELINUX=enforcing >/etc/selinux/config")
 	return s
 }
@@ -168,7 +180,9 @@ func (s *scene) start(context, command string) {
 	s.t.Helper()
 	s.started++
 	name := fmt.Sprintf("%s-%s-%d", vm.AgentProgram, s.t.Name(), s.started)
-	s.StartProgram(name, "runcon", context, "/bin/sh", "-c", command)
+	// As runcon(1) does, which wants selinuxfs to be there.
+	s.StartProgram(name, "/bin/sh", "-c",
+		"printf "+context+" >/proc/self/attr/exec && exec /bin/sh -c '"+command+"'")
 	s.t.Cleanup(func() { s.stopAgent(name) })
 }
 
@@ -216,18 +230,16 @@ func (s *scene) domain() string {
 // process 1 that finds out, by writing, and never the agent that is asked.
 func (s *scene) requireFrozen(frozen ...string) {
 	s.t.Helper()
-	paths := make([]string, len(disks))
-	for i, disk := range disks {
-		paths[i] = "/mnt/" + disk.Name
-	}
-	var blocked []string
-	for _, accepted := range s.Accepts(time.Second, paths...) {
-		require.Empty(s.t, accepted.Error, accepted.Path)
-		if accepted.Blocked {
-			blocked = append(blocked, strings.TrimPrefix(accepted.Path, "/mnt/"))
+	for _, disk := range disks {
+		is, limit := slices.Contains(frozen, disk.Name), settle
+		if is {
+			limit = time.Second // an endless wait is long enough
+		}
+		for _, accepted := range s.Accepts(limit, "/mnt/"+disk.Name) {
+			require.Empty(s.t, accepted.Error, accepted.Path)
+			require.Equal(s.t, is, accepted.Blocked, accepted.Path)
 		}
 	}
-	require.ElementsMatch(s.t, frozen, blocked)
 }
 
 // execBy runs a program by the agent to its end and returns what it wrote.
