@@ -115,8 +115,8 @@ build_packages() {
 	done
 }
 
-# extension_release prints what a system must be for the image: only the architecture has to fit, as the
-# program needs nothing of the system.
+# extension_release prints what a system must be for the image: only the
+# architecture has to fit, as the program needs nothing of the system.
 extension_release() {
 	case $1 in
 	amd64) architecture=x86-64 ;;

@@ -90,3 +90,14 @@ func TestUserDataInstalls(t *testing.T) {
 		})
 	}
 }
+
+// Ignition's own validator takes the configuration, and finds a fault in a
+// bad one.
+func TestIgnitionIsValid(t *testing.T) {
+	const validator = "github.com/coreos/ignition/v2/validate@v2.20.0"
+	run(t, "go", "run", validator, "ignition/qemu-ga.ign")
+	bad := filepath.Join(t.TempDir(), "bad.ign")
+	text := strings.Replace(read(t, "ignition/qemu-ga.ign"), `"path": "/etc`, `"path": "etc`, 1)
+	require.NoError(t, os.WriteFile(bad, []byte(text), 0o600))
+	require.Error(t, command(t, "go", "run", validator, bad).Run())
+}

@@ -180,6 +180,23 @@ func TestSysext(t *testing.T) {
 	require.Contains(t, listed, "multi-user.target.wants/qemu-guest-agent.service -> ../qemu-guest-agent.service")
 	out := filepath.Join(dir, "out")
 	run(t, "unsquashfs", "-q", "-n", "-d", out, image)
+
+	// Merged by systemd-sysext into the /usr of a system that knows nothing of
+	// it. The mounts stay in a namespace of their own.
+	root := filepath.Join(dir, "root")
+	for _, part := range []string{"usr/lib", "etc", "opt", "run", "var/lib/extensions"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(root, part), 0o755))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(root, "usr/lib/os-release"), []byte("ID=flatcar\nVERSION_ID=4000\n"), 0o600))
+	require.NoError(t, os.Rename(image, filepath.Join(root, "var/lib/extensions/qemu-ga.raw")))
+	said := run(t, "unshare", "--mount", "--propagation", "private", "sh", "-euc", `
+mount -t tmpfs run /run
+mount --make-rshared /
+systemd-sysext --root="$1" merge
+"$1/usr/bin/qemu-ga" --version
+systemd-sysext --root="$1" unmerge`, "sh", root)
+	require.Contains(t, said, "Using extensions 'qemu-ga'.\n")
+	require.Contains(t, said, "QEMU Guest Agent ")
 	require.Equal(t, "ID=_any\nARCHITECTURE=x86-64\nEXTENSION_RELOAD_MANAGER=1\n",
 		read(t, filepath.Join(out, "usr/lib/extension-release.d/extension-release.qemu-ga")))
 	for _, file := range []string{"usr/bin/qemu-ga", "usr/lib/systemd/system/qemu-guest-agent.service", "usr/lib/udev/rules.d/60-qemu-guest-agent.rules"} {
