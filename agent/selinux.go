@@ -64,7 +64,9 @@ type SELinuxStatus struct {
 	selinux.Diagnosis
 }
 
-// selinuxStatus answers x-selinux-status.
+// selinuxStatus answers x-selinux-status. Tells what SELinux is and does to the
+// agent, whether each filesystem may be frozen and thawed, and what to do about
+// it if not. Freezes nothing.
 func (a *Agent) selinuxStatus(context.Context, noArgs) (SELinuxStatus, error) {
 	s := system(a.root)
 	return diagnose(s, s.Probe(), a.engine)

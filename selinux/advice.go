@@ -7,7 +7,8 @@ import (
 
 // Advice is one thing that an administrator can do.
 type Advice struct {
-	// Kind is one of the Advise constants.
+	// Kind is "relabel", "module", "boolean", "relabel-agent", "unit" or
+	// "look": see the Advise constants.
 	Kind string `json:"kind"`
 	// Text says what to do and what it brings.
 	Text string `json:"text"`

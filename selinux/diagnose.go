@@ -43,6 +43,7 @@ type Verdict struct {
 
 // Diagnosis is what the facts come to.
 type Diagnosis struct {
+	// State says in one word what SELinux does to the agent.
 	State State `json:"state"`
 	// Summary says the state in words.
 	Summary string `json:"summary"`

@@ -101,6 +101,7 @@ func parseMode(text []byte) Mode {
 
 // Boolean is a switch of the policy.
 type Boolean struct {
+	// Name is what setsebool(8) calls it.
 	Name string `json:"name"`
 	// State is "on", "off", or "hidden" where this domain may not read it.
 	State string `json:"state"`

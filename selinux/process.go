@@ -19,16 +19,17 @@ type Process struct {
 	// Capabilities are its effective ones, a bit for each number of
 	// capabilities(7); 0 with Unknown.
 	Capabilities uint64 `json:"capabilities"`
-	// NoNewPrivileges is prctl(2)'s PR_SET_NO_NEW_PRIVS, which
-	// NoNewPrivileges= of a unit sets: no program it starts, and not the
-	// program of the unit itself, changes its domain.
+	// NoNewPrivileges is set by the unit's option of that name and by what
+	// implies it (PR_SET_NO_NEW_PRIVS of prctl(2)): neither the unit's program
+	// nor one that it starts changes its domain.
 	NoNewPrivileges bool `json:"no-new-privileges"`
 	// Seccomp tells that a filter judges its system calls.
 	Seccomp bool `json:"seccomp"`
 	// UserNamespace tells that its root is not the guest's: it is in a
 	// container with users of its own.
 	UserNamespace bool `json:"user-namespace"`
-	// AppArmor is the AppArmor profile that confines it; "" is none.
+	// AppArmor names the profile of that security module that confines it; ""
+	// is none.
 	AppArmor string `json:"apparmor,omitempty"`
 	// Unknown tells that /proc did not say.
 	Unknown bool `json:"unknown,omitempty"`

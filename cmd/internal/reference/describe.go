@@ -49,6 +49,9 @@ func describe(row *agent.Command, p *prose) (command, error) {
 	if row.Audited() {
 		notes = append(notes, "The log has a line for each call.")
 	}
+	if row.Needs.What != "" {
+		notes = append(notes, "SELinux must let the agent "+row.Needs.What+".")
+	}
 	if notes != nil {
 		c.words = append(c.words, strings.Join(notes, " "))
 	}
@@ -79,7 +82,11 @@ func (d *describer) members(before string, t reflect.Type) []member {
 			continue
 		}
 		m := member{names: []string{before + name}, kind: kind(f.Type), optional: options != "" || f.Type.Kind() == reflect.Pointer}
-		words, known := d.prose.fields[t.Name()][f.Name]
+		owner := t // of an embedded struct's member, that struct
+		for _, i := range f.Index[:len(f.Index)-1] {
+			owner = owner.Field(i).Type
+		}
+		words, known := d.prose.fields[owner.Name()][f.Name]
 		switch {
 		case !known, words == "" && !grouped:
 			d.err = fmt.Errorf("%s.%s has no comment", t.Name(), f.Name)

@@ -46,7 +46,7 @@ func run(root string) error {
 
 // generate makes the files' texts.
 func generate(root string) (map[string]string, error) {
-	prose, err := readProse(filepath.Join(root, "agent"), filepath.Join(root, "freeze"))
+	prose, err := readProse(filepath.Join(root, "agent"), filepath.Join(root, "freeze"), filepath.Join(root, "selinux"))
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,9 @@ func tags(t reflect.Type) (names []string) {
 	}
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		names = append(append(names, name), tags(f.Type)...)
 	}
 	return names
