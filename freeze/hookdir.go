@@ -26,6 +26,13 @@ var hookSuffixes = []string{
 	".dpkg-old", ".dpkg-new", ".dpkg-tmp", ".dpkg-dist", ".dpkg-bak", ".dpkg-backup", ".dpkg-remove", ".ucf-new", ".ucf-old", ".ucf-dist",
 }
 
+// Hooked tells whether a freeze would run hooks now, or fail for one: a hook
+// directory may be empty.
+func (e *Engine) Hooked() bool {
+	set, err := findHooks(e.cfg.Hook, e.cfg.HookDirs)
+	return err != nil || len(set.programs) > 0
+}
+
 // findHooks tells which hooks a freeze would run now, and refuses those that
 // must not be run.
 func (c *Config) findHooks() (hookSet, error) {

@@ -12,36 +12,41 @@ import (
 
 	"qemu-ga/agent"
 	"qemu-ga/agent/channel"
+	"qemu-ga/freeze"
 )
 
 // dropCapabilities gives up what no command needs that a host may ask for. If
 // that fails, which an SELinux policy may cause, the agent runs all the same:
 // the commands are disabled one way or the other.
-func dropCapabilities(a *agent.Agent, o options, restored bool, logger *slog.Logger) {
-	needed, all := neededCapabilities(a, o, restored)
+//
+// Nothing may be under way that changes a thread's capabilities.
+func dropCapabilities(a *agent.Agent, engine *freeze.Engine, o options, restored bool, logger *slog.Logger) {
+	needed, all := neededCapabilities(a, engine, o, restored)
 	if all {
 		return
 	}
 	if err := keepCapabilities(needed); err != nil {
 		logger.Warn(err.Error())
+		return
 	}
+	logger.Info(fmt.Sprintf("all capabilities are given up but those of the numbers %v: a hook that is added needs a restart", needed))
 }
 
 // neededCapabilities returns the capabilities that the agent may still need
 // once its channel is open; all says that these may be any.
-func neededCapabilities(a *agent.Agent, o options, restored bool) (needed []agent.Capability, all bool) {
+func neededCapabilities(a *agent.Agent, engine *freeze.Engine, o options, restored bool) (needed []agent.Capability, all bool) {
 	needed, all = a.Capabilities()
 	freezes := false
 	for _, c := range needed {
 		freezes = freezes || c == unix.CAP_SYS_ADMIN
 	}
 	switch {
-	case all, freezes && o.hook != "":
+	case all, freezes && engine.Hooked():
 		return nil, true // what a hook needs is not ours to know
 	case !restored:
 		needed = append(needed, agent.FreezeCapabilities()...)
 	}
-	if o.method == channel.VsockListen && o.retry {
+	if o.method == channel.VsockListen && (o.retry || o.cloudInit != 0) {
 		needed = append(needed, unix.CAP_NET_BIND_SERVICE) // for ports below 1024
 	}
 	return needed, false

@@ -150,7 +150,6 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 		}
 	}
 	tell("READY=1")
-	go foretell(engine, logger)
 	rest := newResting()
 	rest.letGo()
 	a := agent.New(agent.Config{
@@ -159,7 +158,8 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 		Alive: func() { tell("WATCHDOG=1") }, AliveEvery: manager.period,
 		Programs: o.policy.programs.list(), Files: o.files(), ExecOutput: o.policy.output, Network: o.network,
 	})
-	dropCapabilities(a, o, restored, logger)
+	dropCapabilities(a, engine, o, restored, logger)
+	go foretell(engine, logger)
 	err = a.Serve(ctx, listener)
 	tell("STOPPING=1")
 	if err != nil && o.daemonize {

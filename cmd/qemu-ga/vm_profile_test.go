@@ -31,6 +31,7 @@ func TestVMProfiles(t *testing.T) {
 		{"both", []string{"--profile=freeze-only,info"}, freezing, true},
 		{"info", []string{"--profile=info"}, mask(unix.CAP_DAC_READ_SEARCH), false},
 		{"a list", []string{"--allow-rpcs=guest-sync-delimited,guest-set-time,guest-ping"}, mask(unix.CAP_SYS_TIME), false},
+		{"an empty hook directory", []string{"--profile=freeze-only", "-F/mnt"}, freezing, true},
 		{"a hook", []string{"--profile=freeze-only", "-F/bin/true"}, full, true},
 		{"full", nil, full, true},
 	} {
