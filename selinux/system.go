@@ -2,6 +2,7 @@ package selinux
 
 import (
 	"os"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,7 @@ type System struct {
 func New(cfg Config) *System {
 	s := &System{
 		proc: cfg.Proc, sys: cfg.Sys,
-		read: os.ReadFile, link: os.Readlink, ask: askNode, label: getLabel, stat: getStat,
+		read: readFile, link: os.Readlink, ask: askNode, label: getLabel, stat: getStat,
 	}
 	if s.proc == "" {
 		s.proc = "/proc"
@@ -41,6 +42,15 @@ func New(cfg Config) *System {
 		s.sys = "/sys"
 	}
 	return s
+}
+
+// readFile is os.ReadFile by a single thread. A file below /proc/thread-self
+// that a thread has opened can be read by another only with the permission
+// getattr on its process, which agents' domains lack.
+func readFile(path string) ([]byte, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return os.ReadFile(path)
 }
 
 // list names what is in a directory.
