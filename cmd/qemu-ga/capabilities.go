@@ -71,18 +71,28 @@ func keepCapabilities(keep []agent.Capability) error {
 	}
 	// A service manager may have taken some away already.
 	set &= uint64(now[0].Permitted) | uint64(now[1].Permitted)<<32
+	bounded := dropBounds(last, set)
+	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("cannot give up capabilities: prctl: %w", errno)
+	}
+	if err := setCapabilities(header, set); err != nil {
+		return err
+	}
+	return bounded
+}
+
+// dropBounds keeps programs from getting other capabilities than those of set,
+// whoever starts them.
+func dropBounds(last int, set uint64) error {
 	for c := range last + 1 {
 		if set>>c&1 == 1 {
 			continue
 		}
 		if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uintptr(c), 0); errno != 0 {
-			return fmt.Errorf("cannot give up capability %d for programs: %w: give the agent CAP_SETPCAP", c, errno)
+			return fmt.Errorf("cannot give up capability %d for the programs that the agent starts: %w: it needs CAP_SETPCAP, and an SELinux policy that allows it", c, errno)
 		}
 	}
-	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0); errno != 0 {
-		return fmt.Errorf("cannot give up capabilities: prctl: %w", errno)
-	}
-	return setCapabilities(header, set)
+	return nil
 }
 
 // lastCapability is the highest number of one that the kernel knows.
