@@ -47,6 +47,11 @@ func (a *Agent) enabled(c *Command) bool {
 	return a.policy.permits(c.Name)
 }
 
+// Permits tells whether hosts may run a command while nothing is frozen.
+func (a *Agent) Permits(command string) bool {
+	return a.byName[command] != nil && a.policy.permits(command)
+}
+
 // permits tells whether a command may run while nothing is frozen. Nothing
 // that a host can ask for changes it.
 func (p *policy) permits(name string) bool {

@@ -53,6 +53,7 @@ func TestProfileWithLists(t *testing.T) {
 			a := newAgent(t, Config{Profiles: test.profiles, Allow: test.allow, Block: test.block}, freeze.Config{})
 			var enabled []string
 			for _, c := range a.table {
+				require.Equal(t, a.enabled(c), a.Permits(c.Name))
 				if a.enabled(c) {
 					enabled = append(enabled, c.Name)
 				}

@@ -159,7 +159,9 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 		Programs: o.policy.programs.list(), Files: o.files(), ExecOutput: o.policy.output, Network: o.network,
 	})
 	dropCapabilities(a, engine, o, restored, logger)
-	go foretell(engine, logger)
+	if a.Permits("guest-fsfreeze-freeze") {
+		go foretell(engine, logger)
+	}
 	err = a.Serve(ctx, listener)
 	tell("STOPPING=1")
 	if err != nil && o.daemonize {
