@@ -1,6 +1,7 @@
 package selinux
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -107,10 +108,8 @@ func (n Need) Explain(f Facts) string {
 
 // alreadyOn says so of a boolean, where that can be read.
 func alreadyOn(f Facts, name string) string {
-	for _, b := range f.Booleans {
-		if b == (Boolean{name, "on"}) {
-			return " (it is on)"
-		}
+	if slices.Contains(f.Booleans, Boolean{name, "on"}) {
+		return " (it is on)"
 	}
 	return ""
 }

@@ -15,7 +15,7 @@ import (
 // this process may ask for it. Where it may not, they are its own.
 func (s *System) ForAgent() Facts {
 	own := s.Probe()
-	if !own.On() || own.confined() || own.Asking != AskAllowed {
+	if own.Mode != Enforcing || own.confined() || own.Asking != AskAllowed {
 		return own
 	}
 	f := own

@@ -61,6 +61,9 @@ func (f Facts) findings() []string {
 	if f.Mode == Disabled || f.Mode == NoPolicy {
 		return nil
 	}
+	if f.Foreign {
+		add("this is about the agent that runs, or that init would start, and not about this command")
+	}
 	switch {
 	case f.Selinuxfs == Forbidden:
 		add("the agent's domain may not read selinuxfs: that SELinux enforces is concluded from this, and freezing is tried instead of asked")
