@@ -42,12 +42,11 @@ func openStream(policy *guest.FilePolicy, path, mode string) (*stream, error) {
 		return nil, fmt.Errorf("invalid file open mode '%s'", mode)
 	}
 	flags |= unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	fd, err := -1, error(nil)
-	if policy == nil {
-		fd, err = createOrOpen(path, flags)
-	} else {
-		fd, err = openAllowed(policy, path, flags)
+	open := createOrOpen
+	if policy != nil {
+		open = func(path string, flags int) (int, error) { return openAllowed(policy, path, flags) }
 	}
+	fd, err := open(path, flags)
 	if err != nil {
 		return nil, fmt.Errorf("failed to open file '%s' (mode: '%s'): %w", path, mode, guest.Worded(err))
 	}

@@ -46,7 +46,7 @@ func fileLabel(fd int) (string, error) {
 	for {
 		n, err := unix.Fgetxattr(fd, labelAttr, buf)
 		switch {
-		case err == unix.ERANGE && len(buf) < 64<<10: //nolint:errorlint // x/sys wraps nothing
+		case err == unix.ERANGE && len(buf) < 64<<10:
 			buf = make([]byte, 2*len(buf))
 		case err != nil:
 			return "", err

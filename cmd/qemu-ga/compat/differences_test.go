@@ -134,6 +134,10 @@ var differences = []difference{
 		"a fault of theirs",
 	},
 	{
+		"socket-mode", "the mode of a socket that the agent makes, and who is served there", "that of the umask; everybody",
+		"600; root and the agent's own user (`--unix-allow-uids`)", "whoever may connect is root",
+	},
+	{
 		"socket-taken", "a socket path on which an agent listens", "is taken away from it",
 		"is an error", "the first agent would be deaf without knowing",
 	},
