@@ -20,8 +20,12 @@ const (
 	both
 )
 
-// limit bounds whatever is waited for.
-const limit = 2 * time.Minute
+const (
+	// limit bounds whatever is waited for.
+	limit = 2 * time.Minute
+	// stopLimit bounds the wait for an agent that was told to stop.
+	stopLimit = 3 * time.Second
+)
 
 // agent is an agent's process and a host's connection to it.
 type agent struct {
@@ -74,7 +78,7 @@ func (a *agent) connect() error {
 	return nil
 }
 
-// stop ends the agent.
+// stop ends the agent. The real one now and then does not hear a SIGTERM.
 func (a *agent) stop() error {
 	if a.conn != nil {
 		_ = a.conn.Close()
@@ -82,9 +86,14 @@ func (a *agent) stop() error {
 	if err := a.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+	killer := time.AfterFunc(stopLimit, func() { _ = a.cmd.Process.Kill() })
 	_ = a.cmd.Wait()
+	killer.Stop()
 	return os.RemoveAll(a.dir)
 }
+
+// bound has an agent that does not answer fail what is measured, some time.
+func (a *agent) bound() error { return a.conn.SetDeadline(time.Now().Add(limit)) }
 
 // request is a command as it goes over the wire.
 func request(command string, arguments any) []byte {

@@ -28,7 +28,7 @@ const chartStyle = `text{font:12px system-ui,sans-serif;fill:#24292f}.t{font-siz
 func chart(all []*stalls) string {
 	var rows []*stalls
 	for _, s := range all {
-		if s.kind == buffered {
+		if s.kind == buffered && s.skipped == "" {
 			rows = append(rows, s)
 		}
 	}

@@ -80,6 +80,9 @@ func rounds(agents [both]*agent, p *pairs, count int, f func(a *agent) (float64,
 	for round := range count + 1 {
 		for turn := range agents {
 			which := (turn + round) % both
+			if err := agents[which].bound(); err != nil {
+				return nil, err
+			}
 			value, err := f(agents[which])
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", p.name, err)

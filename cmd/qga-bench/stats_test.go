@@ -33,6 +33,15 @@ func TestResults(t *testing.T) {
 	s.add(theirs, 200)
 	text := (&results{stalls: []*stalls{s}}).markdown()
 	require.Contains(t, text, "| ext4 ×4 | 64 MiB | buffered | 2.00 | 200 | 0.01 (0.01 … 0.01) | ≤ 0.1: yes |")
+	require.NotContains(t, text, "What limits")
+	missed := &stalls{scenario: scenario{fsType: "xfs", kind: fsyncing, count: 4}, pairs: pairs{target: 0.02}, floor: []float64{3}}
+	missed.add(ours, 5)
+	missed.add(theirs, 100)
+	out := &stalls{scenario: scenario{fsType: "xfs", kind: buffered, count: 16, dirty: 512}, skipped: "no memory"}
+	text = (&results{stalls: []*stalls{missed, out}}).markdown()
+	require.Contains(t, text, "What limits")
+	require.Contains(t, text, "| xfs ×4 idle, fsync | 5.00 | 2.00 | 3.00 |")
+	require.Contains(t, text, "left out: no memory")
 	picture := chart([]*stalls{s})
 	require.Contains(t, picture, "ext4 ×4, 64 MiB dirty each")
 	require.Equal(t, 2, strings.Count(picture, `x="190"`), "a bar for each agent")

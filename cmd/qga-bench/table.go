@@ -38,16 +38,41 @@ func (r *results) markdown() string {
 func (r *results) stallTable(line func(string, ...any)) {
 	line("## How long writers stall\n")
 	line("![Longest write during a freeze](%s)\n", chartName)
-	line("The longest of all writes, of one thread on each filesystem in a process of its own, while the host freezes and at once thaws; medians, in ms. *buffered* writers write 4 KiB to the page cache, *fsync* writers wait for the disk. *calm* is the longest write in the moment before: what the machine does by itself. *window* is from this agent's first FIFREEZE to its last. *floor* is the same stall when the benchmark itself calls FIFREEZE and FITHAW under expedited RCU, with no agent between: what the kernel takes.\n")
-	line("More dirty data than 4 × 512 MiB is not measured: the kernel makes writers write it out from 20 %% of memory on, so it does not stay dirty until the freeze.\n")
+	line("The longest of all writes, of one thread on each filesystem in a process of its own, while the host freezes and at once thaws; medians, in ms. *buffered* writers write 4 KiB to the page cache, *fsync* writers wait for the disk. *calm* is the longest write in the moment before: what the machine does by itself. *window* is from this agent's first FIFREEZE to its last. *floor* is the same stall when the benchmark itself calls FIFREEZE and FITHAW on all filesystems at once, under expedited RCU, with no agent between; *synced* when it only writes out the dirty data with syncfs and freezes nothing.\n")
+	line("For 16 × 512 MiB the kernel's limits on dirty memory are raised: with its own, writers write it out from 20 %% of memory on, and it does not stay dirty until the freeze.\n")
 	line("| filesystems | dirty each | writers | this agent | qemu-ga | ratio | target | calm | window | floor |\n|---|---:|---|---:|---:|---:|---|---:|---:|---:|")
 	for _, s := range r.stalls {
 		dirty := "idle"
 		if s.dirty > 0 {
 			dirty = fmt.Sprintf("%d MiB", s.dirty)
 		}
-		line("| %s ×%d | %s | %s | %s | %s | %s | %s | %s | %s | %s |", s.fsType, s.count, dirty, s.kind,
+		if s.skipped != "" {
+			line("| %s ×%d | %s | %s | left out: %s |", s.fsType, s.count, dirty, s.kind, s.skipped)
+			continue
+		}
+		line("| %s ×%d | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |", s.fsType, s.count, dirty, s.kind,
 			number(median(s.values[ours])), number(median(s.values[theirs])), spread(s.ratios()), s.verdict(),
-			number(median(s.calm)), number(median(s.window)), number(median(s.floor)))
+			number(median(s.calm)), number(median(s.window)), number(median(s.floor)), number(median(s.synced)))
+	}
+	r.limits(line)
+}
+
+// limits tells for every target that was missed what the time is made of.
+func (r *results) limits(line func(string, ...any)) {
+	first := true
+	for _, s := range r.stalls {
+		all := s.ratios()
+		if len(all) == 0 || median(all) <= s.pairs.target {
+			continue
+		}
+		if first {
+			line("\n### What limits the targets that were missed\n")
+			line("*allowed* is the target's share of qemu-ga's stall. An application waits for the longest of: the rehearsal of its own filesystem (not longer than *floor* on a quiet machine); the freeze, which is window + the way of the answer to the host, and of its thaw back + FITHAW; the write-out of dirty data before both (*synced*: no freeze at all). Where *floor* or *synced* alone exceeds what is allowed, no agent can do better on this machine.\n")
+			line("| scenario | stall | allowed | floor | synced | window | answer and thaw request | FITHAW |\n|---|---:|---:|---:|---:|---:|---:|---:|")
+			first = false
+		}
+		way := median(s.held) - median(s.window) - median(s.thaw)
+		line("| %s | %s | %s | %s | %s | %s | %s | %s |", s.scenario.String(), number(median(s.values[ours])), number(s.pairs.target*median(s.values[theirs])),
+			number(median(s.floor)), number(median(s.synced)), number(median(s.window)), number(way), number(median(s.thaw)))
 	}
 }
