@@ -27,9 +27,10 @@ demo: build ## freeze and thaw a scratch guest, and show how long writers stall
 	$(GO) build -o bin/qga-demo ./cmd/qga-demo
 	bin/qga-demo bin/qemu-ga
 
-test: build ## run all tests: units, real filesystems, the real qemu-ga, VMs
+test: build audit ## run all tests: units, real filesystems, the real qemu-ga, VMs
 	.ci/setup
 	QGA_REFERENCE=$(CACHE)/reference/qemu-ga $(GO) test -count=1 -timeout=30m ./...
+	QGA_REFERENCE=$(CACHE)/reference/qemu-ga GO=$(GO) .ci/fuzz 1s $(CACHE)/fuzz-short.md
 
 compat: build ## compare every reply with the real qemu-ga's
 	.ci/setup
