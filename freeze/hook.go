@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -53,6 +54,14 @@ func (e *Engine) runHook(ctx context.Context, program, argument string, deadline
 		cmd.Stdout, cmd.Stderr = out, out
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", hookVariable, int(math.Ceil(deadline.Seconds()))))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if started != nil {
+			// An agent that is killed before it has written down the process
+			// takes it along: the next one could not keep it from preparing
+			// what has been told to go on. The kernel counts a thread's death.
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
+		}
 		cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 		cmd.WaitDelay = time.Second
 		if err := cmd.Start(); err != nil {

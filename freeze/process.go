@@ -44,12 +44,14 @@ func findProcess(pid int) process {
 // cannot come out of the kernel.
 func (p process) alive() bool { return p.PID != 0 && findProcess(p.PID) == p }
 
-// kill ends p, the leader of a session, with its process group.
+// kill ends p, the leader of a session, with its process group, and what is
+// left of the group where p itself has ended: its number stays taken by that.
 func (p process) kill() {
-	if p.alive() {
-		_ = unix.Kill(-p.PID, unix.SIGKILL)
-		p.wait(patience)
+	if other := findProcess(p.PID); p.PID == 0 || other != p && other != (process{}) {
+		return
 	}
+	_ = unix.Kill(-p.PID, unix.SIGKILL)
+	p.wait(patience)
 }
 
 // processPeriod is how often a process of somebody else's is looked at.

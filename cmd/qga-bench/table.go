@@ -72,7 +72,7 @@ func (r *results) limits(line func(string, ...any)) {
 			first = false
 		}
 		way := median(s.held) - median(s.window) - median(s.thaw)
-		line("| %s | %s | %s | %s | %s | %s | %s | %s |", s.scenario.String(), number(median(s.values[ours])), number(s.pairs.target*median(s.values[theirs])),
+		line("| %s | %s | %s | %s | %s | %s | %s | %s |", s.String(), number(median(s.values[ours])), number(s.pairs.target*median(s.values[theirs])),
 			number(median(s.floor)), number(median(s.synced)), number(median(s.window)), number(way), number(median(s.thaw)))
 	}
 }

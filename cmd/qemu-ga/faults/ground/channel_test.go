@@ -196,7 +196,7 @@ func fill(s *scene, h *host, limit int) int {
 		require.NoError(s, err)
 		return count / len(pingLine)
 	}
-	for sent := 0; sent < limit; sent++ {
+	for sent := range limit {
 		h.send(doPing)
 		for end := time.Now().Add(time.Second); answers() <= sent; time.Sleep(50 * time.Microsecond) {
 			if time.Now().After(end) {
