@@ -61,6 +61,7 @@ func (e *Engine) Check() (Check, error) {
 	}
 	hooks, err := e.cfg.findHooks()
 	c.Hooks = hooks.programs
+	c.Problems = append(c.Problems, hooks.unread...)
 	for _, program := range hooks.programs {
 		if err == nil {
 			_, err = exec.LookPath(program)

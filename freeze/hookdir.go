@@ -13,6 +13,8 @@ import (
 // hookSet is the hook programs of a freeze, in the order of their "freeze".
 type hookSet struct {
 	programs []string
+	// unread has the directories that could not be looked into, and why.
+	unread []string
 	// own tells that they are scripts of hook directories, which are told of
 	// a freeze that failed, and named in their errors. Otherwise there is one
 	// program, which is called as qemu-ga calls it.
@@ -65,8 +67,20 @@ func findHooks(hook string, further []string) (hookSet, error) {
 	}
 	set := hookSet{own: true}
 	paths := make(map[string]string)
-	for _, dir := range append([]string{first}, further...) {
-		if err := addScripts(paths, dir); err != nil {
+	for i, dir := range append([]string{first}, further...) {
+		entries, err := os.ReadDir(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil && i == 0:
+			return set, fmt.Errorf("cannot read the hook directory: %w", err)
+		case err != nil:
+			// Policies of SELinux keep the agent out of some by default, and they
+			// are empty as a rule: no reason to refuse every freeze.
+			set.unread = append(set.unread, fmt.Sprintf("cannot read the hook directory: %v; no script there is run", err))
+			continue
+		}
+		if err := addScripts(paths, dir, entries); err != nil {
 			return set, err
 		}
 	}
@@ -81,16 +95,9 @@ func findHooks(hook string, further []string) (hookSet, error) {
 	return set, nil
 }
 
-// addScripts adds the scripts in dir to paths, by their names. A file that is
+// addScripts adds the scripts of dir to paths, by their names. A file that is
 // not executable is none, and hides those of its name in later directories.
-func addScripts(paths map[string]string, dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("cannot read the hook directory: %w", err)
-	}
+func addScripts(paths map[string]string, dir string, entries []fs.DirEntry) error {
 	for _, entry := range entries {
 		name := entry.Name()
 		ignored := func(suffix string) bool { return strings.HasSuffix(name, suffix) }

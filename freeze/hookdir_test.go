@@ -75,6 +75,25 @@ func TestHookDirsHide(t *testing.T) {
 	require.Equal(t, []string{filepath.Join(vendor, "10-a"), filepath.Join(dir, "20-b")}, found.Hooks)
 }
 
+// A further directory that cannot be read is named, and the freeze goes on.
+func TestHookDirUnread(t *testing.T) {
+	disk := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
+	dir, calls := scripts(t, map[string]string{"10-a": ""})
+	var log strings.Builder
+	e := engine(t, freeze.Config{
+		Hook: dir, HookDirs: []string{calls}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.NoError(t, os.WriteFile(calls, nil, 0o600)) // no directory
+	requireFreeze(t, e, 1, disk)
+	requireCalls(t, calls, "10-a:freeze", "10-a:thaw")
+	const want = "cannot read the hook directory"
+	require.Contains(t, log.String(), want)
+	found, err := e.Check()
+	require.NoError(t, err)
+	require.False(t, found.Ready)
+	require.Contains(t, strings.Join(found.Problems, "\n"), want)
+}
+
 // The second of three fails: it and the first are told so, in reverse order,
 // the third is not called, and the error names the culprit.
 func TestHookDirFails(t *testing.T) {

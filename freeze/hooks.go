@@ -13,6 +13,9 @@ import (
 // first that fails. From the start of the first a restarted agent knows what
 // is owed to them.
 func (s *session) freezeHooks(ctx context.Context) error {
+	for _, problem := range s.hooks.unread {
+		s.e.cfg.Log.Warn(problem)
+	}
 	for _, program := range s.hooks.programs {
 		s.owed.programs, s.owed.own = append(s.owed.programs, program), s.hooks.own
 		s.mark(Freezing)
