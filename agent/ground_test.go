@@ -21,6 +21,7 @@ import (
 func TestMain(m *testing.M) {
 	freeze.Init()
 	files := freezetest.Bring("../testdata/guests")
+	maps.Copy(files, freezetest.Bring("testdata/fuzz"))
 	if _, err := os.Stat(schemaFile); err == nil {
 		maps.Copy(files, freezetest.Bring(schemaFile))
 	}
