@@ -31,5 +31,6 @@ if systemd; then
 	announce_port
 elif [ -z "${DPKG_ROOT:-}" ] && [ -x /etc/init.d/qemu-guest-agent ] && command -v update-rc.d >/dev/null; then
 	update-rc.d qemu-guest-agent defaults >/dev/null
-	invoke-rc.d --skip-systemd-native qemu-guest-agent restart || true
+	# Not where an image is being built: that machine's host is not the guest's.
+	ischroot --default-true || invoke-rc.d --skip-systemd-native qemu-guest-agent restart || true
 fi
