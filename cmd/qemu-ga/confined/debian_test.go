@@ -33,9 +33,10 @@ func TestDebian(t *testing.T) {
 		},
 		Variant: vm.SELinux,
 	})
-	d := &debian{VM: guest, t: t, agent: guest.Agent()}
+	d := &debian{VM: guest, t: t}
 	// Files that were put into the image have no labels yet.
 	d.must("restorecon", "-R", "/etc/systemd", "/usr/bin/qemu-ga")
+	d.must("systemctl", "restart", "qemu-guest-agent")
 	d.must("chcon", "-t", "mysqld_db_t", "/mnt/db")
 	d.must("useradd", "-m", "alice")
 	d.must("restorecon", "-R", "/home/alice")
@@ -54,8 +55,10 @@ func TestDebian(t *testing.T) {
 		{"shutdown", debianShutdown}, // the last
 	} {
 		if !t.Run(step.name, func(t *testing.T) {
+			d := &debian{VM: guest.In(t), t: t}
+			d.agent = d.Agent()
 			d.agent.Sync(time.Minute)
-			step.run(&debian{VM: guest.In(t), t: t, agent: d.agent})
+			step.run(d)
 		}) {
 			return // the next needs what this one did
 		}
