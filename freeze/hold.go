@@ -18,6 +18,7 @@ const retryPeriod = time.Second
 func (s *session) hold() {
 	deadline := time.NewTimer(time.Until(s.frozenAt.Add(s.deadline + patience)))
 	defer deadline.Stop()
+	defer time.AfterFunc(collectorPause, s.resume).Stop()
 	var retry <-chan time.Time
 	if s.stranded() {
 		s.drop()

@@ -26,18 +26,19 @@ type session struct {
 	requests chan thawRequest
 	over     chan struct{} // closed when nothing is held any more
 
-	plan  plan
-	child *child          // nil when it is gone
-	gone  <-chan struct{} // closed when no thread of the freezer is left
-	rcu   *expedited
-	state state
-	hooks hookSet // to be run
-	owed  hookSet // those that were run with "freeze" and not with "thaw"
-	quiet bool
-	known bool           // the freezer has said what it froze
-	lost  bool           // the freezer died or was ended
-	ghost bool           // and a thread of it is still in the kernel
-	late  <-chan outcome // thaws of our own that have not returned
+	plan   plan
+	child  *child          // nil when it is gone
+	gone   <-chan struct{} // closed when no thread of the freezer is left
+	rcu    *expedited
+	state  state
+	hooks  hookSet // to be run
+	owed   hookSet // those that were run with "freeze" and not with "thaw"
+	quiet  bool
+	resume func()         // turns garbage collection on again; nil is on
+	known  bool           // the freezer has said what it froze
+	lost   bool           // the freezer died or was ended
+	ghost  bool           // and a thread of it is still in the kernel
+	late   <-chan outcome // thaws of our own that have not returned
 
 	mu       sync.Mutex // guards what a report reads
 	targets  []target
@@ -135,6 +136,7 @@ func (s *session) window(ctx context.Context, limit time.Duration) error {
 	}
 	s.mark(Frozen)
 	s.quiet = true
+	s.resume = pauseCollector()
 	cfg.Quiet(true)
 	s.update(func() { s.frozenAt = time.Now() })
 	s.child.send(o)
@@ -146,6 +148,7 @@ func (s *session) window(ctx context.Context, limit time.Duration) error {
 // and if it waits again it may do so for twice as long.
 func (s *session) again(ctx context.Context, waited *standstillError) error {
 	s.child.close()
+	s.resume()
 	s.known = false
 	s.update(func() { s.results = make([]result, len(s.targets)) })
 	if err := s.ready(ctx); err != nil {

@@ -92,7 +92,7 @@ func (s *session) outlast(ctx context.Context, slow *standstillError) error {
 	}
 	tick := time.NewTicker(stallPeriod)
 	defer tick.Stop()
-	limit := time.After(cfg.WindowTimeout)
+	limit := time.After(time.Until(s.frozenAt.Add(cfg.WindowTimeout)))
 	for s.stuck() {
 		select {
 		case e, ok := <-s.child.events:
@@ -245,6 +245,7 @@ func (s *session) release() {
 	if s.quiet {
 		s.quiet = false
 		s.e.cfg.Quiet(false)
+		s.resume()
 	}
 	var stuck []stateTarget
 	for i, r := range s.results {
