@@ -19,34 +19,53 @@ type resting struct {
 
 type span struct{ start, length uintptr }
 
-// newResting finds out what can be given back. Where /proc is missing it is
+// newResting finds out what can be given back. Where /proc does not tell it is
 // the heap alone.
 func newResting() *resting {
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return &resting{}
 	}
 	return &resting{program: parseMaps(string(maps))}
 }
 
-// parseMaps finds the mappings of files that are not writable. A line is
+// parseMaps finds the mappings of files that are not writable, and were not
+// before: in a program that is placed anywhere (PIE), or linked with shared
+// libraries, the loader has written addresses into some, which are not in the
+// file. A mapping is
 //
 //	00400000-0069d000 r-xp 00000000 fe:00 1837 /usr/bin/qemu-ga
-func parseMaps(maps string) []span {
+//	Size:               2676 kB
+//	...
+//	Anonymous:             0 kB
+//	...
+func parseMaps(smaps string) []span {
 	var spans []span
-	for line := range strings.Lines(maps) {
+	last := span{}
+	for line := range strings.Lines(smaps) {
 		fields := strings.Fields(line)
-		if len(fields) < 6 || !strings.HasPrefix(fields[5], "/") || strings.Contains(fields[1], "w") {
-			continue
-		}
-		from, to, _ := strings.Cut(fields[0], "-")
-		start, serr := strconv.ParseUint(from, 16, 64)
-		end, eerr := strconv.ParseUint(to, 16, 64)
-		if serr == nil && eerr == nil && end > start {
-			spans = append(spans, span{uintptr(start), uintptr(end - start)})
+		switch {
+		case len(fields) == 3 && fields[0] == "Anonymous:":
+			if last.length > 0 && fields[1] == "0" {
+				spans = append(spans, last)
+			}
+			last = span{}
+		case len(fields) >= 6 && strings.HasPrefix(fields[5], "/") && !strings.Contains(fields[1], "w"):
+			last = parseSpan(fields[0])
 		}
 	}
 	return spans
+}
+
+// parseSpan reads where a mapping is; nowhere if that is no address.
+func parseSpan(addresses string) span {
+	from, to, _ := strings.Cut(addresses, "-")
+	start, serr := strconv.ParseUint(from, 16, 64)
+	end, eerr := strconv.ParseUint(to, 16, 64)
+	if serr != nil || eerr != nil || end <= start {
+		return span{}
+	}
+	return span{uintptr(start), uintptr(end - start)}
 }
 
 // giveBack returns the heap that is not used, and lets go of the pages of the
