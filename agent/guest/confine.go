@@ -126,9 +126,7 @@ func (p *FilePolicy) keeps(f *found) bool {
 // below tells whether a name is one of those kept, or lies below one.
 func (p *FilePolicy) below(real string) bool {
 	for _, name := range p.Keep {
-		if resolved, err := Root("/").Real(name); err == nil {
-			name = resolved
-		}
+		name, _ = Root("/").Real(name) // as far as it is there
 		if real == name || strings.HasPrefix(real, name+"/") {
 			return true
 		}

@@ -74,6 +74,7 @@ func TestFilePolicy(t *testing.T) {
 	require.NoError(t, os.Symlink(in("conf/new"), in("write/dangling")))
 	require.NoError(t, os.Symlink(in("other"), in("write/dir")))
 	require.NoError(t, os.Symlink("read/a", in("way")))
+	require.NoError(t, os.Symlink("write", in("alias")))
 	require.NoError(t, os.Link(in("other/secret"), in("write/hardlink")))
 	require.NoError(t, unix.Mkfifo(in("read/fifo"), 0o600))
 	require.NoError(t, unix.Mknod(in("read/null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))))
@@ -82,7 +83,7 @@ func TestFilePolicy(t *testing.T) {
 	p := &FilePolicy{
 		Read:  pathList(t, in("read/*"), "/proc/**", in("both")),
 		Write: pathList(t, in("write/**"), in("conf/**"), in("other/null"), "/proc/**", in("both")),
-		Keep:  []string{in("conf"), in("other/secret")},
+		Keep:  []string{in("conf"), in("other/secret"), in("alias/state")},
 	}
 	const (
 		read   = unix.O_RDONLY
@@ -118,6 +119,7 @@ func TestFilePolicy(t *testing.T) {
 		{in("conf/agent.conf"), write, ErrRefused},
 		{in("conf/new"), write, ErrRefused},
 		{in("write/link"), write, ErrRefused},
+		{in("write/state"), write, ErrRefused}, // which is not there yet
 		{in("write/hardlink"), write, ErrRefused},
 		// The kernel's files, and names of other processes' worlds.
 		{"/proc/self/status", read, nil},

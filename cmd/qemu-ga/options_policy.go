@@ -77,6 +77,7 @@ func (o *options) files() *guest.FilePolicy {
 		"/etc/systemd/system/qemu-guest-agent.service", "/etc/systemd/system/qemu-guest-agent.service.d",
 		defaultHook + ".d", path.Join(o.stateDir, "qga.state"),
 	}
+	keep = append(keep, hookDirs...)
 	for _, file := range []string{o.config, o.hook, o.pidFile, o.logFile} {
 		if abs, err := filepath.Abs(file); file != "" && err == nil {
 			keep = append(keep, abs)
