@@ -137,7 +137,7 @@ func (v *VM) Ready(limit time.Duration) string {
 // its standard output.
 func (v *VM) Systemctl(args ...string) string {
 	v.t.Helper()
-	ran := v.Try(time.Minute, append([]string{"systemctl"}, args...)...)
+	ran := v.Try(3*time.Minute, append([]string{"systemctl"}, args...)...)
 	require.False(v.t, ran.TimedOut, "systemctl %s does not end", strings.Join(args, " "))
 	require.Zero(v.t, ran.Status, "systemctl %s: %s", strings.Join(args, " "), ran.Output)
 	return strings.TrimSpace(ran.Stdout)
