@@ -84,7 +84,7 @@ func typeAdvice(f Facts, r Root) []Advice {
 		return []Advice{module, {AdviseRelabel, "or mount it with another label (the options context= and rootcontext=)", ""}}
 	case r.Label.Type() == unlabeled, r.From == LabelGarbled:
 		return []Advice{relabel, module}
-	case f.Asking == AskAllowed && f.confined():
+	case f.MayAsk && f.confined():
 		// The domain has our module, or as much as it brings.
 		return []Advice{
 			{

@@ -36,7 +36,18 @@ func (s *System) ForAgent() Facts {
 	if f.Asking = asking(err); f.Asking != AskAllowed {
 		return own
 	}
+	f.MayAsk = s.mayAsk(f.Domain)
 	return f
+}
+
+// mayAsk asks whether a domain may ask.
+func (s *System) mayAsk(domain Context) bool {
+	text, err := s.label(s.node("enforce"), -1)
+	if err != nil {
+		return false
+	}
+	missing, _, err := s.lacks(domain, parseContext(text), "security", "compute_av")
+	return err == nil && len(missing) == 0
 }
 
 // running finds another process that runs this program's file.

@@ -78,6 +78,9 @@ func TestForAgent(t *testing.T) {
 	require.Contains(t, reasons[1], "dir { read open ioctl } on the directory, whose label is system_u:object_r:mysqld_db_t:s0")
 	require.Contains(t, reasons[2], "mode 0700 of user 1000")
 
+	require.False(t, f.MayAsk)
+	require.Equal(t, "module", judge(f, Root{From: FromFile, Label: "u:r:mysqld_db_t", Denial: Denial{OpOpen, unix.EACCES}}).Advice[0].Kind)
+
 	f.LacksCapabilities = []string{"sys_admin"}
 	require.Equal(t, Denial{OpFreeze, unix.EPERM}, predict(f, Root{}))
 

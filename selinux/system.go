@@ -107,6 +107,9 @@ type Facts struct {
 	Domain Context `json:"domain,omitempty"`
 	// Asking says whether the kernel answers what its policy allows.
 	Asking Asking `json:"asking"`
+	// MayAsk tells that the agent's own domain may ask, as it may with the
+	// policy module of this program.
+	MayAsk bool `json:"may-ask"`
 	// PermissiveDomain tells that denials do not happen to this domain. It is
 	// known only where the kernel may be asked.
 	PermissiveDomain bool `json:"permissive-domain"`
@@ -162,6 +165,7 @@ func (s *System) Glance() Facts {
 		if f.Asking = asking(err); f.Asking == AskReadOnly {
 			f.Selinuxfs = ReadOnly
 		}
+		f.MayAsk = f.Asking == AskAllowed
 	}
 	return f
 }

@@ -32,9 +32,15 @@ func (c *checkResult) foresee() {
 		return
 	}
 	for _, v := range c.SELinux.Mounts {
-		if v.Allowed == "no" {
-			c.Ready = false
-			c.Problems = append(c.Problems, v.Point+": "+v.Reason)
+		if v.Allowed != "no" {
+			continue
+		}
+		c.Ready = false
+		c.Problems = append(c.Problems, v.Point+": "+v.Reason)
+		for i := range c.Filesystems {
+			if f := &c.Filesystems[i]; f.Device == v.Device && f.Outcome == freeze.OutcomeWouldFreeze {
+				f.Outcome, f.Reason = freeze.OutcomeBlocked, "SELinux denies it to the agent"
+			}
 		}
 	}
 }
@@ -115,7 +121,11 @@ func printSELinux(w io.Writer, s agent.SELinuxStatus) error {
 		if label == "" {
 			label = "label " + string(v.From)
 		}
-		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", verdicts[v.Allowed], v.Point, label, v.Reason)
+		why := v.Missing
+		if why == "" {
+			why = v.Reason
+		}
+		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", verdicts[v.Allowed], v.Point, label, why)
 	}
 	if len(s.Advice) > 0 {
 		_, _ = fmt.Fprintln(table, "What to do, as root in the guest:")

@@ -30,6 +30,7 @@ func TestVendor(t *testing.T) {
 		{"without the module", before, true, withoutModule},
 		{"with the module", after, true, withModule},
 		{"files stay closed", after, true, filesStayClosed},
+		{"check by an administrator", before, true, checkedByAdministrator},
 		{"permissive", before, false, permissive},
 		{"permissive domain", permissiveDomain, true, permissive},
 		{"unconfined", before, true, unconfined},
