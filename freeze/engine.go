@@ -263,6 +263,9 @@ func (e *Engine) keepState() {
 	}
 	s := e.owed
 	s.Targets = e.stuck
+	if len(e.stuck) > 0 {
+		s.Freezer = e.stuck[0].Freezer
+	}
 	if s.Phase == "" && len(s.Targets) == 0 {
 		e.keeper.remove()
 		return

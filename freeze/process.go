@@ -44,6 +44,16 @@ func findProcess(pid int) process {
 // cannot come out of the kernel.
 func (p process) alive() bool { return p.PID != 0 && findProcess(p.PID) == p }
 
+// stopped tells whether p has been stopped by a signal or a debugger.
+func (p process) stopped() bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID))
+	if err != nil || !p.alive() {
+		return false
+	}
+	state := string(text[strings.LastIndexByte(string(text), ')')+1:])
+	return strings.HasPrefix(state, " T") || strings.HasPrefix(state, " t")
+}
+
 // kill ends p, the leader of a session, with its process group, and what is
 // left of the group where p itself has ended: its number stays taken by that.
 func (p process) kill() {

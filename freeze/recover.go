@@ -231,7 +231,9 @@ func (r *remains) stuck() []stateTarget {
 	var stuck []stateTarget
 	for i, left := range r.left {
 		if left {
-			stuck = append(stuck, stateTarget{Dev: r.of.Targets[i].Dev, Point: r.of.Targets[i].Point})
+			t := r.of.Targets[i]
+			t.Freezer, t.Lands = r.of.Freezer, nil
+			stuck = append(stuck, t)
 		}
 	}
 	return stuck
@@ -243,7 +245,10 @@ func (r *remains) linger() {
 		for range r.late { // until it is closed
 		}
 	}
-	for !r.of.Freezer.wait(time.Minute) { // as long as it takes
+	for !r.of.Freezer.wait(patience) { // as long as it takes
+		if r.of.Freezer.stopped() {
+			r.of.Freezer.kill() // or it would thaw nothing, ever
+		}
 	}
 	for slices.Contains(r.left, true) {
 		for o := range thawAll(r.fds, r.lands, slices.Clone(r.left)) {

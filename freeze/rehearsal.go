@@ -12,6 +12,11 @@ import (
 // prepared and waits for none (kernel/rcu/sync.c), and finds an empty journal.
 // So writers wait twice, but each time for less than half as long, and with
 // many filesystems for their own alone instead of for all.
+//
+// btrfs is not rehearsed: its FITHAW reads the superblock back, and a process
+// that is killed in it leaves the filesystem read-only until it is mounted
+// anew (Linux 6.18: "super block got modified unexpectedly", for EINTR). So
+// there is one FITHAW of it and no more.
 const (
 	// rehearsalWorth is the longest sync, of a filesystem that had just been
 	// synced, after which the grace periods are the greater part of a FIFREEZE:
@@ -45,7 +50,7 @@ func (f *freezer) rehearse() {
 	f.rehearsal.begun = time.Now()
 	for _, level := range f.order.Levels {
 		for _, i := range level {
-			if took := f.synced[i]; took > 0 && took <= rehearsalWorth {
+			if took := f.synced[i]; took > 0 && took <= rehearsalWorth && i < len(f.order.Rehearse) && f.order.Rehearse[i] {
 				f.rehearsal.queue = append(f.rehearsal.queue, i)
 			}
 		}

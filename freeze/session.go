@@ -133,6 +133,7 @@ func (s *session) window(ctx context.Context, limit time.Duration) error {
 	}
 	for _, t := range s.targets {
 		o.Stats = append(o.Stats, t.statFiles(cfg.Sys))
+		o.Rehearse = append(o.Rehearse, t.Type != "btrfs")
 	}
 	s.mark(Frozen)
 	s.quiet = true

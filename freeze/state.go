@@ -61,6 +61,8 @@ type stateTarget struct {
 	Dev   mountinfo.Dev `json:"dev"`
 	Point string        `json:"point"`
 	Lands []int         `json:"lands,omitempty"`
+	// Freezer is the process that may yet freeze it, of one that is stuck.
+	Freezer process `json:"freezer,omitzero"`
 	// Type and Source find it where it is mounted nowhere any more.
 	Type   string `json:"type,omitempty"`
 	Source string `json:"source,omitempty"`

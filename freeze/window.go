@@ -250,7 +250,8 @@ func (s *session) release() {
 	var stuck []stateTarget
 	for i, r := range s.results {
 		if r.Pending {
-			stuck = append(stuck, stateTarget{Dev: s.targets[i].Dev, Point: s.targets[i].point})
+			t := s.targets[i]
+			stuck = append(stuck, stateTarget{Dev: t.Dev, Point: t.point, Type: t.Type, Source: t.Source, Freezer: s.state.Freezer})
 		}
 	}
 	if len(stuck) > 0 {

@@ -19,6 +19,8 @@ type order struct {
 	// Lands and Levels are the plan of a freeze.
 	Lands  [][]int `json:"lands,omitempty"`
 	Levels [][]int `json:"levels,omitempty"`
+	// Rehearse tells of each target whether its freeze may be rehearsed.
+	Rehearse []bool `json:"rehearse,omitempty"`
 	// Window bounds the time from the first FIFREEZE to the last, Deadline
 	// the time from the first FIFREEZE to the thaw.
 	Window   time.Duration `json:"window,omitempty"`

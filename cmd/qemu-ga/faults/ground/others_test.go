@@ -124,7 +124,7 @@ var othersFaults = []fault{
 			}()
 			answers := make(map[string]int)
 			for range 20 {
-				answers[join(s.ask("freeze", doFreeze), s.ask("thaw", doThaw))]++
+				answers[join(s.askIn("freeze", doFreeze, soon), s.askIn("thaw", doThaw, soon))]++
 			}
 			close(stop)
 			<-done

@@ -134,7 +134,7 @@ func (s *scene) recovered(at string) {
 	s.Helper()
 	s.revive()
 	for _, dir := range s.dirs {
-		require.True(s, freezetest.Writable(dir, shortlyByBoth), "%s: %s is frozen", at, dir)
+		s.writes(at, dir, shortlyByBoth)
 	}
 	s.host = dial(s.T, s.agent.socket)
 	require.Eventually(s, func() bool {
@@ -142,10 +142,21 @@ func (s *scene) recovered(at string) {
 		return s.host.ask(doStatus) == "thawed"
 	}, soon, time.Millisecond, at)
 	for _, dir := range s.dirs {
-		require.True(s, freezetest.Writable(dir, time.Second), "%s: %s is frozen", at, dir)
+		s.writes(at, dir, shortlyByBoth)
 	}
 	require.NotContains(s, s.calls(), "freeze freeze", at)
 	require.False(s, strings.HasSuffix(s.calls(), "freeze"), "%s: the hook was not told to go on", at)
 	_ = os.Remove(hookCalls)
 	s.host.close()
+}
+
+// writes requires that a filesystem takes writes, and says whether one that
+// does not is frozen or only slow.
+func (s *scene) writes(at, dir string, limit time.Duration) {
+	s.Helper()
+	if !freezetest.Writable(dir, limit) {
+		thawed := freezetest.Thaw(dir)
+		wrote := os.WriteFile(dir+"/last", nil, 0o600)
+		require.Fail(s, "it takes no write", "%s: %s: thaw by hand: %v; then: %v; freezers: %v", at, dir, thawed, wrote, freezers(s.T))
+	}
 }
