@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -54,6 +55,10 @@ func listenUnix(ctx context.Context, cfg Config) (Listener, error) {
 	// Package net would remove whatever is at the path by then.
 	ln.SetUnlinkOnClose(false)
 	l := newSocketListener(UnixListen+" "+cfg.Path, ln, cfg.Log, admitUnix(cfg.AllowUIDs))
+	// A daemon changes its directory.
+	if whole, err := filepath.Abs(name); err == nil {
+		name = whole
+	}
 	if ours, err := os.Lstat(name); err == nil {
 		l.remove = func() {
 			if now, err := os.Lstat(name); err == nil && os.SameFile(now, ours) {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -116,6 +117,11 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 	logger := log.logger(o.verbose)
 	for _, warning := range append(o.warnings, o.policyWarnings()...) {
 		logger.Warn(warning)
+	}
+	if o.daemonize { // and so in another directory soon
+		if o.stateDir, err = filepath.Abs(o.stateDir); err != nil {
+			return fmt.Errorf("cannot find the state directory: %w", err)
+		}
 	}
 	engine := freeze.New(freezeConfig(o, log, logger))
 	restored := restore(ctx, engine, logger)

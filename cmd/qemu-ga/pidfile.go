@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,6 +38,10 @@ func writePIDFile(path string) (*pidFile, error) {
 		}
 		if err := p.write(); err != nil {
 			return nil, errors.Join(fmt.Errorf("cannot write pid file %s: %w", path, withoutPath(err)), f.Close())
+		}
+		// The daemon changes its directory.
+		if whole, err := filepath.Abs(path); err == nil {
+			p.path = whole
 		}
 		return p, nil
 	}

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": await, "ask": ask, "stop": stop, "oneline": oneLineOnly, "manager": startManager, "told": told,
+			"await": await, "ask": ask, "halt": halt, "oneline": oneLineOnly, "manager": startManager, "told": told,
 		},
 	})
 }
@@ -81,8 +81,8 @@ func ask(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// stop PIDFILE ends a daemon and waits for its end.
-func stop(ts *testscript.TestScript, _ bool, args []string) {
+// halt PIDFILE ends a daemon and waits for its end.
+func halt(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
 	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
