@@ -109,7 +109,7 @@ func newScene(t *testing.T) *scene {
 
 // in is the scene of a subtest.
 func (s *scene) in(t *testing.T) *scene {
-	return &scene{VM: s.VM.In(t), t: t}
+	return &scene{VM: s.In(t), t: t}
 }
 
 // load makes a policy the kernel's.
