@@ -14,7 +14,7 @@ ARCHES   := amd64 arm64 riscv64 s390x ppc64le
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test compat test-faults soak bench packages sysext policy lint fmt fuzz audit generate clean
+.PHONY: help build demo test compat test-faults soak databases bench packages sysext policy lint fmt fuzz audit generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ soak: build ## ROUNDS (200) deaths in a freeze, then COMMANDS (36000) at speed
 	.ci/setup
 	SOAK_ROUNDS=$(ROUNDS) SOAK_COMMANDS=$(COMMANDS) $(GO) test -count=1 -v -timeout=3h -run TestSoak ./cmd/qemu-ga/faults/ground
 
+databases: build ## 20 snapshots of busy databases, with and without hooks
+	.ci/setup
+	DATABASES_SNAPSHOTS=20 $(GO) test -count=1 -v -timeout=3h ./cmd/qemu-ga/databases
+
 bench: build ## this agent against the real qemu-ga; results in packaging/doc/bench
 	.ci/setup
 	$(GO) build -o bin/qga-bench ./cmd/qga-bench
@@ -65,6 +69,7 @@ policy: ## compile the SELinux module, install it in a scratch store, and analys
 lint: ## check the code's form, and the walls between the packages
 	$(LINT) run ./...
 	shellcheck .ci/run .ci/setup .ci/fuzz .ci/vuln
+	shellcheck -e SC2317 packaging/hooks/*
 
 fmt: ## format the code
 	$(LINT) fmt ./...
