@@ -84,6 +84,11 @@ func connect(args control.Vsock) (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
+	// The kernel's own limit of two seconds is short for a busy machine.
+	limit := unix.NsecToTimeval(int64(time.Duration(args.TimeoutMS) * time.Millisecond))
+	if err := unix.SetsockoptTimeval(fd, unix.AF_VSOCK, unix.SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit); err != nil {
+		return nil, errors.Join(os.NewSyscallError("setsockopt", err), unix.Close(fd))
+	}
 	if args.From != 0 {
 		if err := unix.Bind(fd, &unix.SockaddrVM{CID: args.From, Port: unix.VMADDR_PORT_ANY}); err != nil {
 			return nil, errors.Join(os.NewSyscallError("bind", err), unix.Close(fd))
