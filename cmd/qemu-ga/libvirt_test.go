@@ -1,6 +1,9 @@
 package main_test
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,11 +17,11 @@ import (
 func TestLibvirt(t *testing.T) {
 	disks := []string{"ext4", "xfs"}
 	d := vm.StartDomain(t, guestConfig(vm.Config{
-		Disks: []vm.Disk{{Name: "ext4", FS: "ext4"}, {Name: "xfs", FS: "xfs"}},
+		Disks:    []vm.Disk{{Name: "ext4", FS: "ext4"}, {Name: "xfs", FS: "xfs"}},
+		Programs: []string{"chpasswd"}, Files: passwordFiles(t),
 	}))
 	d.Sh("ip link set lo up; ip addr add 192.0.2.7/24 dev lo")
 	d.StartAgent()
-	t.Cleanup(func() { stopAgent(t, d.VM) })
 	d.Connected()
 
 	t.Run("freeze and thaw", func(t *testing.T) {
@@ -66,4 +69,47 @@ func TestLibvirt(t *testing.T) {
 		require.JSONEq(t, `{"return": {}}`,
 			d.VirshDomain("qemu-agent-command", `{"execute": "guest-ping"}`))
 	})
+	t.Run("changes", func(t *testing.T) { testLibvirtChanges(t, d.In(t)) })
+
+	// This is the guest's end.
+	t.Run("shutdown", func(t *testing.T) {
+		d := d.In(t)
+		d.Sh("mkdir -p /sbin; printf '#!/bin/sh\nexec busybox poweroff -f\n' >/sbin/poweroff; chmod +x /sbin/poweroff")
+		d.VirshDomain("shutdown", "--mode", "agent")
+		d.Until(settle, "the domain is gone", func() bool { return !strings.Contains(d.Virsh("list"), "running") })
+	})
+}
+
+// testLibvirtChanges has libvirt change the guest in every way it can through
+// the agent.
+func testLibvirtChanges(t *testing.T, d *vm.Domain) {
+	d.VirshDomain("domfstrim")
+
+	const then = 1_900_000_000
+	d.VirshDomain("domtime", "--time", strconv.Itoa(then))
+	require.InDelta(t, then, seconds(t, d.VM, "date +%s"), tolerance)
+	got := strings.Fields(d.VirshDomain("domtime"))
+	require.Len(t, got, 2)
+	now, err := strconv.Atoi(got[1])
+	require.NoError(t, err)
+	require.InDelta(t, then, now, tolerance)
+
+	d.Sh("echo root:*:19000:0:99999:7::: >/etc/shadow; chmod 600 /etc/shadow")
+	d.VirshDomain("set-user-password", "--user", "root", "--password", "sw0rdfish")
+	require.Contains(t, d.Sh("cat /etc/shadow"), "root:$6$")
+
+	// Without a line end: virsh takes what is behind it for another key.
+	keys := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, os.WriteFile(keys, []byte("ssh-rsa AAAA jo@host"), 0o600))
+	d.VirshDomain("set-user-sshkeys", "--user", "root", "--file", keys)
+	require.Equal(t, "ssh-rsa AAAA jo@host\n", d.Sh("cat /root/.ssh/authorized_keys"))
+	require.Equal(t, "ssh-rsa AAAA jo@host", strings.TrimSpace(d.VirshDomain("get-user-sshkeys", "--user", "root")))
+	d.VirshDomain("set-user-sshkeys", "--user", "root", "--file", keys, "--remove")
+	require.Empty(t, d.Sh("cat /root/.ssh/authorized_keys"))
+
+	d.VirshDomain("guestvcpus", "--cpulist", "1", "--disable")
+	require.Equal(t, "1\n", d.Sh("nproc"))
+	require.Regexp(t, `online +: 0\n`, d.VirshDomain("guestvcpus"))
+	d.VirshDomain("guestvcpus", "--cpulist", "1", "--enable")
+	require.Equal(t, "2\n", d.Sh("nproc"))
 }
