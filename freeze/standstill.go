@@ -11,8 +11,9 @@ import (
 
 // A disk that hangs in the window would keep every healthy filesystem frozen
 // until the window's limit. One that works completes something all the time:
-// the slowest that could be made here (2 ms a flush, shared by 16 filesystems)
-// never paused for 0.2 s.
+// 16 disks that took 2 ms for each 4 KiB, with 2 MiB to be written to each, were
+// frozen in one window of 1.4 s (November 2026). One that pauses for longer has a
+// second chance (again, in session.go).
 const (
 	// standstillLimit is how long a disk may complete nothing while a
 	// FIFREEZE waits for it. With the period it stays below a second.
