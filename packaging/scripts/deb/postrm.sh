@@ -1,7 +1,7 @@
 
 case $1 in
 remove)
-	rm -f /run/qga.state
+	rm -f /run/qga.state /run/qga.state.isfrozen
 	! systemd || systemctl --system daemon-reload >/dev/null || true
 	;;
 purge)
