@@ -98,16 +98,16 @@ func TestHookDirUnread(t *testing.T) {
 // the third is not called, and the error names the culprit.
 func TestHookDirFails(t *testing.T) {
 	disk := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
-	for body, want := range map[string]string{
-		"echo no; exit 3":                          "20-b freeze: child process has failed to execute fsfreeze hook: no\n",
-		"sleep 1000 & sleep 1000":                  "20-b did not end within 1s and was killed",
-		"kill -9 $$":                               "20-b freeze: child process has terminated abnormally",
-		"[ $1 = thaw ] && exit; echo $1 2; exit 1": "20-b freeze: child process has failed to execute fsfreeze hook: freeze 2\n",
+	for _, is := range []struct{ body, want string }{
+		{"echo no; exit 3", "20-b freeze: child process has failed to execute fsfreeze hook: no\n"},
+		{"sleep 1000 & sleep 1000", "20-b did not end within 1s and was killed"},
+		{"kill -9 $$", "20-b freeze: child process has terminated abnormally"},
+		{"[ $1 = thaw ] && exit; echo $1 2; exit 1", "20-b freeze: child process has failed to execute fsfreeze hook: freeze 2\n"},
 	} {
-		dir, calls := scripts(t, map[string]string{"10-a": "", "20-b": body, "30-c": ""})
+		dir, calls := scripts(t, map[string]string{"10-a": "", "20-b": is.body, "30-c": ""})
 		e := engine(t, freeze.Config{Hook: dir, HookTimeout: time.Second})
 		_, err := e.Freeze(t.Context(), freeze.Request{})
-		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, is.want)
 		require.ErrorContains(t, err, dir)
 		require.True(t, freezetest.Writable(disk, soon))
 		require.Equal(t, freeze.Thawed, e.State())
