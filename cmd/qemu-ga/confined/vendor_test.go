@@ -42,6 +42,7 @@ func TestVendor(t *testing.T) {
 		{"selinuxfs absent", after, true, selinuxfsAbsent},
 		{"selinuxfs read-only", after, true, selinuxfsReadOnly},
 		{"vsock", after, true, vsockServed},
+		{"hook by a link", before, true, hookByLink},
 		{"own domain", own, true, ownDomain},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -227,6 +228,26 @@ func vsockServed(s *scene) {
 	s.Until(settle, "vsock is served", func() bool {
 		return strings.Contains(s.Vsock(control.Vsock{CID: 1, Port: port, Send: `{"execute":"guest-sync","arguments":{"id":7}}`}).Line, "7")
 	})
+	require.Empty(s.t, s.denials())
+}
+
+// hookByLink: a link is how a database's hook is turned on. The vendor lets the
+// agent run what lies in a hook directory, and follow no link there.
+func hookByLink(s *scene) {
+	const dir = "/etc/qemu/fsfreeze-hook.d"
+	s.enforce(false)
+	s.Sh("mkdir -p " + dir + "; printf '#!/bin/sh\n' >" + dir + "/hook.sample; chmod -R go-w /etc/qemu; chmod +x " + dir + "/*")
+	s.Sh("printf '[general]\nfsfreeze-hook=" + dir + "\n' >/etc/qemu/qemu-ga.conf; ln -s hook.sample " + dir + "/50-link")
+	s.Sh("chcon -R system_u:object_r:etc_t:s0 /etc/qemu; chcon -h -R system_u:object_r:virt_qemu_ga_unconfined_exec_t:s0 " + dir)
+	defer s.Sh("rm -r /etc/qemu")
+	s.enforce(true)
+	s.startAgent()
+	refused := s.agent.Fail("guest-fsfreeze-freeze-list", list("/mnt/boot")).Desc
+	require.Contains(s.t, refused, dir+"/50-link: permission denied")
+	s.load(after)
+	s.forgetDenials()
+	s.freezeAll()
+	require.Contains(s.t, string(s.agent.Call("x-fsfreeze-report", nil)), dir+"/50-link")
 	require.Empty(s.t, s.denials())
 }
 
