@@ -123,6 +123,14 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 			return fmt.Errorf("cannot find the state directory: %w", err)
 		}
 	}
+	// Removed last of all: whoever waits for it then finds nothing frozen, and
+	// the channel free.
+	var pid *pidFile
+	defer func() {
+		if pid != nil {
+			pid.remove()
+		}
+	}()
 	engine := freeze.New(freezeConfig(o, log, logger))
 	restored := restore(ctx, engine, logger)
 	defer func() {
@@ -141,11 +149,9 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 	}
 	defer func() { _ = listener.Close() }()
 	if o.daemonize {
-		pid, err := writePIDFile(o.pidFile)
-		if err != nil {
+		if pid, err = writePIDFile(o.pidFile); err != nil {
 			return err
 		}
-		defer pid.remove()
 		if err := report.ready(); err != nil {
 			return err
 		}
