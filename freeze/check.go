@@ -32,11 +32,7 @@ type Check struct {
 // and changes nothing.
 func (e *Engine) Check() (Check, error) {
 	c := Check{Filesystems: []FilesystemReport{}}
-	mounts, all, err := e.survey()
-	if err != nil {
-		return c, err
-	}
-	p, err := makePlan(all, mounts, selection{exclude: e.cfg.Exclude})
+	p, err := e.planAll()
 	if err != nil {
 		return c, err
 	}
@@ -83,11 +79,7 @@ func (e *Engine) Check() (Check, error) {
 // Targets lists the filesystems that a freeze of everything would freeze, each
 // by all of its mounts. It touches none of them.
 func (e *Engine) Targets() ([][]mountinfo.Mount, error) {
-	mounts, all, err := e.survey()
-	if err != nil {
-		return nil, err
-	}
-	p, err := makePlan(all, mounts, selection{exclude: e.cfg.Exclude})
+	p, err := e.planAll()
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +88,15 @@ func (e *Engine) Targets() ([][]mountinfo.Mount, error) {
 		targets = append(targets, f.Mounts)
 	}
 	return targets, nil
+}
+
+// planAll plans a freeze of everything, as the mounts are now.
+func (e *Engine) planAll() (plan, error) {
+	mounts, all, err := e.survey()
+	if err != nil {
+		return plan{}, err
+	}
+	return makePlan(all, mounts, selection{exclude: e.cfg.Exclude})
 }
 
 // foresee tells what would become of f, and whether that is a problem. err is

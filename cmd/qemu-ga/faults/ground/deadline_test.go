@@ -109,8 +109,7 @@ var deadlineFaults = []fault{
 			require.NoError(s, unix.Kill(freezer(s.T), unix.SIGSTOP))
 			s.agent.signal(unix.SIGKILL)
 			require.True(s, s.agent.ended(soon))
-			s.agent.start()
-			s.host = dial(s.T, s.agent.socket)
+			s.restart()
 			s.settle()
 			return s.status() + s.ask("thaw", doThaw)
 		},

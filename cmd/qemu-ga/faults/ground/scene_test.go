@@ -190,9 +190,15 @@ func (s *scene) again() string {
 	s.Helper()
 	s.settle()
 	require.True(s, s.agent.ended(soon), "the agent has not ended")
+	s.restart()
+	return s.status() + s.ask("thaw", doThaw)
+}
+
+// restart starts the agent again and connects a new host to it.
+func (s *scene) restart() {
+	s.Helper()
 	s.agent.start()
 	s.host = dial(s.T, s.agent.socket)
-	return s.status() + s.ask("thaw", doThaw)
 }
 
 // status gives the agent's words about the state, for the table.
