@@ -40,8 +40,7 @@ const systemLimit = 10 * time.Minute
 
 // debianCommandLine is the kernel's. A guest that panics stands still, for its
 // console to be read.
-const debianCommandLine = "console=ttyS0 quiet no_timer_check mitigations=off nokaslr audit=0 " +
-	"random.trust_cpu=on cryptomgr.notests rdinit=/init systemd.show_status=1 "
+const debianCommandLine = commandLine + "systemd.show_status=1 "
 
 // StartDebian boots a full guest and waits until systemd has started
 // everything, whatever became of it: Ready tells, and so does

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // PolicyBase is an SELinux policy that others are made from.
@@ -46,12 +45,8 @@ func Policy(t testing.TB, base PolicyBase, modules ...string) string {
 		text = append(append(text, '\n'), module...)
 	}
 	dir := filepath.Join(root(), ".cache", "selinux", "built")
-	require.NoError(t, os.MkdirAll(dir, 0o755))
 	policy := filepath.Join(dir, hash(string(text))+"."+policyVersion)
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	require.NoError(t, err)
-	defer func() { _ = lock.Close() }()
-	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	defer lockDir(t, dir)()
 	if exists(t, policy) {
 		return policy
 	}

@@ -95,12 +95,8 @@ func (variant Variant) Image(t testing.TB) string {
 	}
 
 	Tools(t, "mmdebstrap", "mke2fs")
-	require.NoError(t, os.MkdirAll(dir, 0o755))
 	// One at a time: the first makes the base for all.
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	require.NoError(t, err)
-	defer func() { _ = lock.Close() }()
-	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	defer lockDir(t, dir)()
 	if exists(t, image) {
 		return image
 	}
@@ -164,4 +160,15 @@ func exists(t testing.TB, path string) bool {
 func hash(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:6])
+}
+
+// lockDir makes a directory of things that are kept, and waits until nobody
+// else makes something there. unlock ends that.
+func lockDir(t testing.TB, dir string) (unlock func()) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	require.NoError(t, err)
+	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	return func() { _ = lock.Close() }
 }

@@ -76,8 +76,8 @@ const bootLimit = 5 * time.Minute
 // The kernel must go on checking its clocks, though: on a busy machine it
 // measures the TSC wrongly and has to find out. The one check left out is of the
 // timer's interrupt, which has to come in time there, or the guest panics.
-const commandLine = "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off nokaslr audit=0 " +
-	"random.trust_cpu=on cryptomgr.notests rdinit=/init"
+const commandLine = "console=ttyS0 quiet no_timer_check mitigations=off nokaslr audit=0 " +
+	"random.trust_cpu=on cryptomgr.notests rdinit=/init "
 
 // Start boots a guest and waits until its init answers and its disks are
 // mounted. The guest ends with the test.
@@ -86,7 +86,7 @@ func Start(t testing.TB, config Config) *VM {
 	Tools(t, "qemu-system-x86_64")
 	v, listener := prepare(t, config)
 	initramfs(t, config, v.path("initramfs"))
-	v.power(listener, config, "-no-reboot", "-append", audited(commandLine+" "+config.KernelArgs))
+	v.power(listener, config, "-no-reboot", "-append", audited(commandLine+"panic=-1 "+config.KernelArgs))
 	v.boot(config)
 	return v
 }
