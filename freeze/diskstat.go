@@ -3,6 +3,7 @@ package freeze
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,9 +19,13 @@ type device = mountinfo.Dev
 const (
 	statReads    = 0
 	statWrites   = 4
+	statWritten  = 6 // in sectors
 	statDiscards = 11
 	statFlushes  = 15
 )
+
+// sectorSize is what the kernel counts in, whatever a disk's own sectors are.
+const sectorSize = 512
 
 var (
 	// writesDone are the fields that grow as something is written out.
@@ -32,13 +37,34 @@ var (
 // completed adds up the writes, discards and flushes that devices have
 // completed since they exist, and tells whether any of them counts them.
 func completed(sys string, devices []device) (sum uint64, known bool) {
+	return total(sys, devices, writesDone)
+}
+
+// written tells how many bytes were ever written to the devices that targets
+// sit on; those that count nothing are left out.
+func written(sys string, targets []target) uint64 {
+	var devices []device
+	for _, t := range targets {
+		for _, d := range t.Devices {
+			if !slices.Contains(devices, d) {
+				devices = append(devices, d)
+			}
+		}
+	}
+	sectors, _ := total(sys, devices, []int{statWritten})
+	return sectors * sectorSize
+}
+
+// total adds up fields of all devices' statistics, and tells whether any of
+// them has such.
+func total(sys string, devices []device, fields []int) (sum uint64, known bool) {
 	for _, d := range devices {
 		dir := filepath.Join(sys, "dev/block", d.String())
 		text, err := os.ReadFile(filepath.Join(dir, "stat"))
 		if err != nil || !counts(dir) {
 			continue
 		}
-		sum, known = sum+finished(string(text), writesDone), true
+		sum, known = sum+finished(string(text), fields), true
 	}
 	return sum, known
 }

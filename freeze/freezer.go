@@ -141,6 +141,7 @@ func (f *freezer) run() {
 		}
 		f.expire(time.Now())
 	}
+	f.calm()
 }
 
 // wait waits until there is something to do.
@@ -204,8 +205,10 @@ func (f *freezer) obey(o order) {
 // freeze opens the window.
 func (f *freezer) freeze(o order) {
 	hasten(unix.Gettid(), 1)
-	for _, w := range f.workers {
-		hasten(w.tid, 2)
+	for i, w := range f.workers {
+		if i < len(o.Hasten) && o.Hasten[i] {
+			hasten(w.tid, 2)
+		}
 	}
 	f.order, f.phase = o, freezing
 	f.still = newStandstill(o.Stats, o.Standstill)

@@ -1,6 +1,7 @@
 package freeze
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -176,7 +177,7 @@ func (e *Engine) ended(s *session, err error) {
 	if err != nil {
 		e.last.Error = err.Error()
 	}
-	e.cfg.Log.Debug("filesystems are thawed", "why", s.why)
+	e.cfg.Log.Log(context.Background(), LevelAudit, e.last.summary())
 }
 
 // expire goes into the state Expired: the host is owed the news. It ends by

@@ -1,10 +1,13 @@
 package freeze_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +70,23 @@ func TestHookPairs(t *testing.T) {
 	_, err := e.Thaw(t.Context())
 	require.NoError(t, err)
 	requireCalls(t, calls, "freeze", "thaw") // nothing is frozen: no hook
+}
+
+// What a hook leaves dirty is written out before the window, too, and the
+// report and the log say how much that was and how long everything took.
+func TestHookWrites(t *testing.T) {
+	const size = 32 << 20
+	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a", Size: 4 * size})
+	program, _ := hook(t, "[ $1 = thaw ] || head -c "+strconv.Itoa(size)+" /dev/urandom >"+dir+"/dump")
+	var log bytes.Buffer
+	e := engine(t, freeze.Config{Hook: program, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	report := requireFreeze(t, e, 1, dir)
+	require.GreaterOrEqual(t, report.Times.PresyncBytes, uint64(size))
+	require.Less(t, report.Times.PresyncBytes, uint64(2*size))
+	require.GreaterOrEqual(t, report.Times.Passes, 2, "once before the hook, once after it")
+	require.Equal(t, dir, report.Slowest)
+	require.Regexp(t, `1 filesystem was frozen for [0-9.]+.?s: pre-sync [0-9.]+.?s, 3[0-9]\.[0-9] MiB in [2-6] passes; `+
+		`window [0-9.]+.?s, longest /mnt/a [0-9.]+.?s; thaw [0-9.]+.?s"`, log.String())
 }
 
 func TestHookFails(t *testing.T) {

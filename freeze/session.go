@@ -100,6 +100,11 @@ func (s *session) freeze(ctx context.Context) (err error) {
 	if err := s.freezeHooks(ctx); err != nil {
 		return err
 	}
+	if len(s.owed.programs) > 0 {
+		if err := s.presync(ctx); err != nil { // what the hooks have written
+			return err
+		}
+	}
 	err = s.window(ctx, standstillLimit)
 	if waited, slow := errors.AsType[*standstillError](err); slow && !s.stranded() {
 		cfg.Log.Warn(waited.Error() + "; everything was thawed, and is frozen once more")
@@ -114,9 +119,6 @@ func (s *session) ready(ctx context.Context) (err error) {
 		return err
 	}
 	s.gone = s.child.gone
-	if s.e.cfg.NoPresync {
-		return nil
-	}
 	return s.presync(ctx)
 }
 
@@ -131,9 +133,11 @@ func (s *session) window(ctx context.Context, limit time.Duration) error {
 		Do: doFreeze, Lands: s.plan.lands, Levels: s.plan.levels, Standstill: limit,
 		Window: cfg.WindowTimeout, Deadline: s.deadline, Expedite: !cfg.NoExpedite,
 	}
+	rehearsable := mayRehearse(s.targets)
 	for _, t := range s.targets {
 		o.Stats = append(o.Stats, t.statFiles(cfg.Sys))
-		o.Rehearse = append(o.Rehearse, t.Type != "btrfs")
+		o.Rehearse = append(o.Rehearse, rehearsable(t.Type))
+		o.Hasten = append(o.Hasten, mayHasten(t.Type))
 	}
 	s.mark(Frozen)
 	s.quiet = true
@@ -222,12 +226,21 @@ func (e *Engine) survey() ([]mountinfo.Mount, []*filesystem, error) {
 	return mounts, all, nil
 }
 
-// presync runs the pre-sync. A freezer that hangs in it holds nothing and is
-// let go.
+// presync runs the pre-sync, unless it is turned off. A freezer that hangs in
+// it holds nothing and is let go.
 func (s *session) presync(ctx context.Context) error {
-	begun := time.Now()
-	passes, err := preSync(ctx, s.child, s.targets, s.e.cfg.Sys, s.e.cfg.StallTimeout)
-	s.update(func() { s.times.Passes, s.times.Presync = passes, int64(time.Since(begun)) })
+	cfg := &s.e.cfg
+	if cfg.NoPresync {
+		return nil
+	}
+	begun, before := time.Now(), written(cfg.Sys, s.targets)
+	passes, err := preSync(ctx, s.child, s.targets, cfg.Sys, cfg.StallTimeout)
+	after := written(cfg.Sys, s.targets)
+	s.update(func() {
+		s.times.Passes += passes
+		s.times.Presync += int64(time.Since(begun))
+		s.times.PresyncBytes += max(after, before) - before // a disk may have gone
+	})
 	if err != nil {
 		s.child.kill()
 		s.e.mourn(s.child)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -169,21 +170,19 @@ func TestRecoverInHook(t *testing.T) {
 	require.NoFileExists(t, file)
 }
 
-// hangLast has the disk of a hook's filesystem hang after the sync: the hook
-// writes to it, and runs just before the window.
+// hangLast has the disk of /mnt/hung hang after the last sync, with something
+// to be written to it.
 func hangLast(t *testing.T, disk *freezetest.Disk, cfg freeze.Config) freeze.Config {
 	t.Helper()
-	cfg.Hook, _ = hook(t, "[ $1 = thaw ] || { echo dirty >/mnt/hung/last; touch /tmp/hang; while [ -e /tmp/hang ]; do :; done; }")
-	go func() {
-		for {
-			if _, err := os.Stat("/tmp/hang"); err == nil {
-				break
-			}
-			time.Sleep(time.Millisecond)
+	var once sync.Once
+	cfg.Quiet = func(on bool) {
+		if on {
+			once.Do(func() {
+				require.NoError(t, os.WriteFile("/mnt/hung/last", []byte("dirty"), 0o600))
+				require.NoError(t, disk.Hang())
+			})
 		}
-		_ = disk.Hang()
-		_ = os.Remove("/tmp/hang")
-	}()
+	}
 	return cfg
 }
 

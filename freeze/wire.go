@@ -19,8 +19,10 @@ type order struct {
 	// Lands and Levels are the plan of a freeze.
 	Lands  [][]int `json:"lands,omitempty"`
 	Levels [][]int `json:"levels,omitempty"`
-	// Rehearse tells of each target whether its freeze may be rehearsed.
+	// Rehearse tells of each target whether its freeze may be rehearsed, Hasten
+	// whether it may run before ordinary threads.
 	Rehearse []bool `json:"rehearse,omitempty"`
+	Hasten   []bool `json:"hasten,omitempty"`
 	// Window bounds the time from the first FIFREEZE to the last, Deadline
 	// the time from the first FIFREEZE to the thaw.
 	Window   time.Duration `json:"window,omitempty"`

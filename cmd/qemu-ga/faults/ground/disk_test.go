@@ -16,19 +16,7 @@ var diskFaults = []fault{
 		before: (*scene).mountHung,
 		do: func(s *scene) string {
 			s.hang()
-			s.host.send(doFreeze)
-			ping := "ping meanwhile: " + dial(s.T, s.agent.socket).askFor(doPing, time.Second)
-			answer := join("freeze: "+s.host.reply(5*time.Second), ping, s.status())
-			s.settle()
-			if s.agent.kind == reference {
-				return answer
-			}
-			require.Contains(s, answer, "ping meanwhile: {}")
-			require.Contains(s, answer, hungDir)
-			require.Contains(s, answer, "status: thawed")
-			require.NoError(s, s.disk.Resume())
-			s.freezeAgain()
-			return answer
+			return s.syncHung()
 		},
 		limit: time.Second, told: "has completed no write for 2s, so it is hung; nothing was frozen",
 	},
@@ -43,18 +31,18 @@ var diskFaults = []fault{
 		limit: 1100 * time.Millisecond, told: "cannot freeze " + hungDir + ": its disk completes nothing; look at the disk; everything else was thawed",
 	},
 	{
-		name: "disk hangs after the sync", did: "one of three disks stops when the hook has written to it; freeze",
-		options: withHook, own: []string{"--fsfreeze-stall-timeout=3"},
+		name: "disk hangs in the hook", did: "one of three disks stops when the hook has written to it; freeze",
+		options: withHook, own: []string{"--fsfreeze-stall-timeout=2"},
 		before: hangInHook,
-		do:     (*scene).freezeHung,
-		limit:  1100 * time.Millisecond, told: "cannot freeze " + hungDir + ": its disk completes nothing; look at the disk; everything else was thawed",
+		do:     (*scene).syncHung,
+		limit:  time.Second, told: "has completed no write for 2s, so it is hung; nothing was frozen",
 	},
 	{
-		name: "disk pauses in the freeze", did: "the same, and the disk goes on after 2 s; thaw",
-		options: withHook, before: hangInHook,
+		name: "disk pauses in the freeze", did: "one of three disks stops just before its FIFREEZE, and goes on after 2 s; freeze, without a sync before; thaw",
+		own: []string{"--fsfreeze-presync=false"}, before: (*scene).mountHung,
 		do: func(s *scene) string {
+			s.hang()
 			s.host.send(doFreeze)
-			require.Eventually(s, func() bool { return exists(hangMark + ".done") }, soon, probePause, "the hook does not run")
 			time.Sleep(2 * time.Second) // the pause
 			require.NoError(s, s.disk.Resume())
 			return join("freeze: "+s.host.reply(5*time.Second), s.ask("thaw", doThaw))
@@ -95,7 +83,26 @@ var diskFaults = []fault{
 	},
 }
 
-// freezeHung freezes with a disk that has hung, and looks whether the agent
+// syncHung freezes with a disk that hangs in a sync, so that nothing is frozen,
+// and looks whether the agent serves others meanwhile.
+func (s *scene) syncHung() string {
+	s.Helper()
+	s.host.send(doFreeze)
+	ping := "ping meanwhile: " + dial(s.T, s.agent.socket).askFor(doPing, time.Second)
+	answer := join("freeze: "+s.host.reply(5*time.Second), ping, s.status())
+	s.settle()
+	if s.agent.kind == reference {
+		return answer
+	}
+	require.Contains(s, answer, "ping meanwhile: {}")
+	require.Contains(s, answer, hungDir)
+	require.Contains(s, answer, "status: thawed")
+	require.NoError(s, s.disk.Resume())
+	s.freezeAgain()
+	return answer
+}
+
+// freezeHung freezes with a disk that hangs in its FIFREEZE, and looks whether the agent
 // serves others meanwhile.
 func (s *scene) freezeHung() string {
 	s.Helper()
