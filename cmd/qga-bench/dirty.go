@@ -96,10 +96,14 @@ func holdDirty(bytes int64, dirs []string) (restore func() error, err error) {
 const manyDirty = 4096
 
 // room tells what keeps a scenario from being measured on this machine: its
-// dirty data is in memory twice, once written out to the images.
+// dirty data is in memory twice, once written out to the images. btrfs writes
+// it to another place each time, until its image is in memory as a whole.
 func (s scenario) room() error {
 	const spare = 2 << 10 // MiB
 	need := 2*s.count*s.dirty + spare
+	if s.fsType == "btrfs" {
+		need = s.count*(s.dirty+s.imageMiB()) + spare
+	}
 	if s.count*s.dirty < manyDirty {
 		return nil
 	}

@@ -235,12 +235,15 @@ func cycle(a *agent, want int) error {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
+// imageMiB is the size of a filesystem that is to have dirty data.
+func (s scenario) imageMiB() int { return 320 + 3*s.dirty }
+
 // mount makes the scenario's filesystems.
 func (s scenario) mount() (dirs []string, unmount func() error, err error) {
 	for i := range s.count {
 		f := freezetest.FS{Type: s.fsType, Dir: fmt.Sprintf("/bench/%d", i), Image: fmt.Sprintf("/image-%d", i)}
 		if s.dirty > 0 {
-			f.Size = 320<<20 + 3*int64(s.dirty)<<20
+			f.Size = int64(s.imageMiB()) << 20
 		}
 		if err := freezetest.Mount(f); err != nil {
 			return nil, nil, err

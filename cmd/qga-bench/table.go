@@ -40,7 +40,7 @@ func (r *results) stallTable(line func(string, ...any)) {
 	line("![Longest write during a freeze](%s)\n", chartName)
 	line("The longest of all writes, of one thread on each filesystem in a process of its own, while the host freezes and at once thaws; medians, in ms. *buffered* writers write 4 KiB to the page cache, *fsync* writers wait for the disk. *calm* is the longest write in the moment before: what the machine does by itself. *window* is from this agent's first FIFREEZE to its last. *floor* is the same stall when the benchmark itself calls FIFREEZE and FITHAW on all filesystems at once, under expedited RCU, with no agent between; *synced* when it only writes out the dirty data with syncfs and freezes nothing.\n")
 	line("For 16 × 512 MiB the kernel's limits on dirty memory are raised: with its own, writers write it out from 20 %% of memory on, and it does not stay dirty until the freeze.\n")
-	line("| filesystems | dirty each | writers | this agent | qemu-ga | ratio | target | calm | window | floor |\n|---|---:|---|---:|---:|---:|---|---:|---:|---:|")
+	line("| filesystems | dirty each | writers | this agent | qemu-ga | ratio | target | calm | window | floor | synced |\n|---|---:|---|---:|---:|---:|---|---:|---:|---:|---:|")
 	for _, s := range r.stalls {
 		dirty := "idle"
 		if s.dirty > 0 {
