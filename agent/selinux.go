@@ -89,10 +89,14 @@ func diagnose(s *selinux.System, facts selinux.Facts, e *freeze.Engine) (SELinux
 
 // advise adds to an error of c what SELinux has to do with it.
 func (a *Agent) advise(c *Command, err error) error {
-	if c == nil || a.standstill() || !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
+	switch {
+	case c == nil, a.standstill():
 		return err
+	case freeze.HookDenied(err):
+		return withAdvice(a.root, selinux.NeedHook, err)
+	default:
+		return Advise(a.root, c.Needs, err)
 	}
-	return Advise(a.root, c.Needs, err)
 }
 
 // Advise adds to an error what SELinux has to do with it.
@@ -100,6 +104,10 @@ func Advise(root guest.Root, need selinux.Need, err error) error {
 	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
 		return err
 	}
+	return withAdvice(root, need, err)
+}
+
+func withAdvice(root guest.Root, need selinux.Need, err error) error {
 	if text := need.Explain(system(root).Glance()); text != "" {
 		return advised{err, text}
 	}

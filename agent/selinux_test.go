@@ -86,21 +86,49 @@ func TestCommandsNeeds(t *testing.T) {
 func TestSELinuxStatus(t *testing.T) {
 	dir := mounted(t, "/mnt/a")
 	var status struct {
-		State  string
-		Facts  struct{ Mode, Domain, Asking string }
-		Mounts []struct {
+		State string
+		Facts struct{ Mode, Domain, Asking string }
+
+		Findings []string
+		Mounts   []struct {
 			Mountpoint string
 			Allowed    string `json:"freeze-and-thaw"`
 		}
 	}
-	a := newAgent(t, Config{}, freeze.Config{Guard: NewGuard("/")})
-	a.root = enforcing(t)
-	require.NoError(t, json.Unmarshal([]byte(dial(t, a).call(`{"execute":"x-selinux-status"}`)), &status))
+	root := enforcing(t)
+	a := newAgent(t, Config{}, freeze.Config{Guard: NewGuard(root)})
+	a.root = root
+	c := dial(t, a)
+	require.NoError(t, json.Unmarshal([]byte(c.call(`{"execute":"x-selinux-status"}`)), &status))
 	require.Equal(t, "confined", status.State)
 	require.Equal(t, "garbled", status.Facts.Asking, "a plain file answers nothing")
+	require.Contains(t, status.Findings, "cannot tell what the policy allows: the kernel's answer has not the known form, "+
+		"or the policy not the known classes; freezing is tried instead")
 	require.Len(t, status.Mounts, 1)
 	require.Equal(t, dir, status.Mounts[0].Mountpoint)
 	require.Equal(t, "yes", status.Mounts[0].Allowed)
+	// That it cannot tell keeps nobody from freezing.
+	require.Equal(t, "1", c.call(`{"execute":"guest-fsfreeze-freeze"}`))
+	require.False(t, freezetest.Writable(dir, soon/100))
+	require.Equal(t, "1", c.call(`{"execute":"guest-fsfreeze-thaw"}`))
+}
+
+// A hook to which something is denied may owe that to the agent's domain.
+func TestDeniedHookSaysWhatOpensIt(t *testing.T) {
+	mounted(t, "/mnt/a")
+	hook := filepath.Join(t.TempDir(), "hook")
+	require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\n[ $1 = thaw ] || { echo psql: Permission denied; exit 2; }\n"), 0o755))
+	for root, want := range map[guest.Root]string{
+		enforcing(t): "child process has failed to execute fsfreeze hook: psql: Permission denied. SELinux may deny it: " +
+			"the policy must let the agent's domain system_u:system_r:virt_qemu_ga_t:s0 do what the hook does, if that runs in the same domain; " +
+			"what opens it: setsebool -P virt_qemu_ga_run_unconfined on, or a file labelled virt_qemu_ga_unconfined_exec_t (semanage fcontext, restorecon)",
+		guest.Root(t.TempDir()): "child process has failed to execute fsfreeze hook: psql: Permission denied\n",
+	} {
+		a := newAgent(t, Config{}, freeze.Config{Hook: hook})
+		a.root = root
+		_, desc := dial(t, a).fail(`{"execute":"guest-fsfreeze-freeze"}`)
+		require.Equal(t, want, desc)
+	}
 }
 
 // A process without CAP_SYS_ADMIN is told so before anything is frozen, and

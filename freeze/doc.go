@@ -19,7 +19,7 @@
 //   - open: every target, before anything is frozen (target.go);
 //   - sync: through the freezer, while applications run on (presync.go);
 //   - hooks: the applications' own preparations (hooks.go; which they are
-//     hookdir.go and trusted.go, one run hook.go);
+//     hookdir.go and trusted.go, one run hook.go, its process gate.go);
 //   - rehearsal: each filesystem is frozen and thawed by itself, which leaves
 //     the kernel prepared and the journals empty (rehearsal.go);
 //   - window: the freezer, a child process, calls FIFREEZE level by level

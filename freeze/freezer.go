@@ -21,14 +21,19 @@ const (
 	firstTarget = 4
 )
 
-// Init turns the process into a freezer if it was started as one, and then
-// does not return. A program that freezes calls it first thing in main.
+// Init turns the process into a freezer, or into a hook, if it was started as
+// one, and then does not return. A program that freezes calls it first thing
+// in main.
 //
 // The freezer is a child of the agent that lives for one freeze. It alone
 // calls FIFREEZE, so an ioctl that never returns hangs a thread of the child,
 // and it thaws what it froze on the agent's word, when the agent is gone, at
 // the deadline, and on SIGTERM, whichever comes first.
 func Init() {
+	if len(os.Args) > 0 && os.Args[0] == gateName {
+		becomeHook(os.Args[1:])
+		os.Exit(1)
+	}
 	if len(os.Args) != 2 || os.Args[0] != freezerName {
 		return
 	}

@@ -7,7 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -42,9 +42,10 @@ type HookRun struct {
 // runHook runs program with one argument, in a session of its own so that all
 // that it starts can be killed with it at the limit. What it leaves running
 // in the background is left alone, and not waited for: only a moment for the
-// rest of its output. It is told the freeze's deadline; started, if not nil,
-// is told its process. The error has qemu-ga's words.
-func (e *Engine) runHook(ctx context.Context, program, argument string, deadline time.Duration, started func(process)) (HookRun, error) {
+// rest of its output. It is told the freeze's deadline; record, if not nil,
+// is told its process, and the hook begins when that has returned. The error
+// has qemu-ga's words.
+func (e *Engine) runHook(ctx context.Context, program, argument string, deadline time.Duration, record func(process)) (HookRun, error) {
 	limit := e.cfg.HookTimeout
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -54,23 +55,16 @@ func (e *Engine) runHook(ctx context.Context, program, argument string, deadline
 		cmd.Stdout, cmd.Stderr = out, out
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", hookVariable, int(math.Ceil(deadline.Seconds()))))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if started != nil {
-			// An agent that is killed before it has written down the process
-			// takes it along: the next one could not keep it from preparing
-			// what has been told to go on. The kernel counts a thread's death.
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
-		}
 		cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 		cmd.WaitDelay = time.Second
-		if err := cmd.Start(); err != nil {
-			return cmd.Path, err
+		file, start := cmd.Path, cmd.Start
+		if record != nil {
+			start = func() error { return startGated(e.cfg.Program, cmd, record) }
 		}
-		if started != nil {
-			started(findProcess(cmd.Process.Pid))
+		if err := start(); err != nil {
+			return file, err
 		}
-		return cmd.Path, cmd.Wait()
+		return file, cmd.Wait()
 	}
 	begun := time.Now()
 	file, err := call(program, argument)
@@ -98,11 +92,11 @@ func hookError(ctx context.Context, err error, program string, limit time.Durati
 	case ctx.Err() != nil:
 		return errStopped
 	case errors.As(err, &exit) && exit.Exited() && out.raw() != "":
-		return fmt.Errorf("child process has failed to %s: %s", action, out.raw())
+		return hookWords{fmt.Sprintf("child process has failed to %s: %s", action, out.raw())}
 	case errors.As(err, &exit) && exit.Exited():
 		return fmt.Errorf("child process has failed to %s: exit status %d", action, exit.ExitCode())
 	case errors.As(err, &exit) && out.raw() != "":
-		return fmt.Errorf("child process has terminated abnormally: %s", out.raw())
+		return hookWords{"child process has terminated abnormally: " + out.raw()}
 	case errors.As(err, &exit):
 		return errors.New("child process has terminated abnormally")
 	case errors.Is(err, exec.ErrNotFound):
@@ -112,4 +106,17 @@ func hookError(ctx context.Context, err error, program string, limit time.Durati
 	default:
 		return fmt.Errorf("child process has failed to %s: failed to exec '%s': %w\n", action, program, err) //nolint:revive,staticcheck // the C agent's line end
 	}
+}
+
+// hookWords is the error of a hook that has said why it failed.
+type hookWords struct{ text string }
+
+func (e hookWords) Error() string { return e.text }
+
+// HookDenied tells whether err is a hook's that failed and, as it says, was
+// denied something: then it may be the domain that it runs in.
+func HookDenied(err error) bool {
+	said, ok := errors.AsType[hookWords](err)
+	text := strings.ToLower(said.text)
+	return ok && (strings.Contains(text, unix.EACCES.Error()) || strings.Contains(text, unix.EPERM.Error()))
 }

@@ -19,11 +19,12 @@ func (s *session) freezeHooks(ctx context.Context) error {
 	for _, program := range s.hooks.programs {
 		s.owed.programs, s.owed.own = append(s.owed.programs, program), s.hooks.own
 		s.mark(Freezing)
-		started := func(p process) {
+		record := func(p process) {
 			s.state.HookProcess = p
 			s.e.keeper.save(s.state)
+			s.e.keeper.wait()
 		}
-		if err := s.runHook(ctx, s.owed, program, hookFreeze, started); err != nil {
+		if err := s.runHook(ctx, s.owed, program, hookFreeze, record); err != nil {
 			return err
 		}
 	}
@@ -57,9 +58,9 @@ func (h hookSet) end(failed bool, run func(program, argument string) error) erro
 }
 
 // runHook runs one hook once, for the report and the log.
-func (s *session) runHook(ctx context.Context, of hookSet, program, argument string, started func(process)) error {
+func (s *session) runHook(ctx context.Context, of hookSet, program, argument string, record func(process)) error {
 	s.e.announce(ctx, of, program, argument)
-	run, err := s.e.runHook(ctx, program, argument, s.deadline, started)
+	run, err := s.e.runHook(ctx, program, argument, s.deadline, record)
 	s.update(func() { s.runs = append(s.runs, run) })
 	return s.e.judge(of, run, err)
 }

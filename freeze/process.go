@@ -24,12 +24,18 @@ const startField = 19
 // findProcess names the process with this number; the zero process if there
 // is none.
 func findProcess(pid int) process {
-	// 42 (name) S 1 42 42 0 -1 …
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return process{}
 	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	return parseStat(pid, string(text))
+}
+
+// parseStat reads a line of /proc/PID/stat:
+//
+//	42 (name) S 1 42 42 0 -1 …
+func parseStat(pid int, text string) process {
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	if len(fields) <= startField {
 		return process{}
 	}

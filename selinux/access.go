@@ -23,8 +23,8 @@ const (
 	AskReadOnly Asking = "read-only"
 	// AskUnavailable: there is nobody to ask.
 	AskUnavailable Asking = "unavailable"
-	// AskGarbled: the answers have not the kernel's form, or the policy not
-	// the classes and permissions that are asked for.
+	// AskGarbled: the answers are errors or have not the kernel's form, or the
+	// policy has not the classes and permissions that are asked for.
 	AskGarbled Asking = "garbled"
 )
 
@@ -148,10 +148,8 @@ func asking(err error) Asking {
 		return AskDenied
 	case errors.Is(err, unix.EROFS):
 		return AskReadOnly
-	case errors.Is(err, errGarbled), errors.Is(err, unix.EINVAL), missing(err):
-		return AskGarbled
 	default:
-		return AskUnavailable
+		return AskGarbled
 	}
 }
 

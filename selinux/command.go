@@ -13,9 +13,14 @@ type Need struct {
 	// Vendor and Own are the booleans that allow it, in the policies of Fedora
 	// and its kin and in our module's domain for the reference policy.
 	Vendor, Own []string
-	// Label is what a file must be labelled for it, in the same two; "" is
-	// nothing.
+	// VendorLabel and OwnLabel are what a file must be labelled for it, in the
+	// same two; "" is nothing.
 	VendorLabel, OwnLabel string
+	// Module says what of it the policy module of this program opens in the
+	// vendor's domain; "" is nothing.
+	Module string
+	// Confined tells that an agent in another domain than its own has it.
+	Confined bool
 	// Lockdown says what a kernel that is locked down forbids of it; "" is
 	// nothing.
 	Lockdown string
@@ -25,10 +30,17 @@ type Need struct {
 var (
 	// NeedNothing is allowed by every policy that has a domain for the agent.
 	NeedNothing = Need{}
-	// NeedFreeze is what the module brings; the hooks have domains of their own.
+	// NeedFreeze is what the module brings, and a hook that can be run.
 	NeedFreeze = Need{
-		What: "open the roots of filesystems, and run the hook", Vendor: []string{"virt_qemu_ga_run_unconfined"},
-		VendorLabel: "virt_qemu_ga_unconfined_exec_t", OwnLabel: "qemu_ga_hook_exec_t",
+		What:   "open the roots of filesystems, and look at the hook and run it",
+		Module: "it opens the roots, and has links among the hooks followed", VendorLabel: "virt_qemu_ga_unconfined_exec_t",
+		OwnLabel: "qemu_ga_hook_exec_t",
+	}
+	// NeedHook is what a hook does itself, which the vendor's policy runs in the
+	// agent's domain, and both in it if the hook has not its label.
+	NeedHook = Need{
+		What: "do what the hook does, if that runs in the same domain", Vendor: []string{"virt_qemu_ga_run_unconfined"},
+		VendorLabel: "virt_qemu_ga_unconfined_exec_t", OwnLabel: "qemu_ga_hook_exec_t", Confined: true,
 	}
 	// NeedFiles is about files of anybody's.
 	NeedFiles = Need{
@@ -56,7 +68,7 @@ var (
 	// NeedSysfs is about switching processors and memory.
 	NeedSysfs = Need{What: "write to sysfs"}
 	// NeedChannel is about virtio ports, serial lines and sockets.
-	NeedChannel = Need{What: "open the channel; listening on vsock needs the module that comes with qemu-ga (" + InstallModule + ")"}
+	NeedChannel = Need{What: "open the channel", Module: "it lets the agent listen on vsock"}
 )
 
 // Booleans are those that open the need in a policy that calls the agent's
@@ -66,6 +78,12 @@ func (n Need) booleans(domain string) []string {
 		return n.Vendor
 	}
 	return n.Own
+}
+
+// lacksModule tells whether the agent is in a domain that the module has not
+// taught to ask the kernel.
+func (f Facts) lacksModule() bool {
+	return f.confined() && (f.Selinuxfs == Forbidden || f.Asking == AskDenied)
 }
 
 // label is what a file must be labelled there.
@@ -82,7 +100,7 @@ func (n Need) Explain(f Facts) string {
 	if n.Lockdown != "" && f.Lockdown != "" {
 		return "not SELinux: the kernel is locked down (" + f.Lockdown + "), which forbids " + n.Lockdown
 	}
-	if !f.On() || n.What == "" {
+	if !f.On() || n.What == "" || n.Confined && !f.confined() {
 		return ""
 	}
 	text := "SELinux may deny it: the policy must let the agent's domain " + domainWords(f) + " " + n.What
@@ -94,6 +112,9 @@ func (n Need) Explain(f Facts) string {
 	}
 	domain := f.Domain.Type()
 	var opens []string
+	if n.Module != "" && f.lacksModule() {
+		opens = append(opens, InstallModule+" (the policy module that comes with qemu-ga: "+n.Module+")")
+	}
 	for _, name := range n.booleans(domain) {
 		opens = append(opens, "setsebool -P "+name+" on"+alreadyOn(f, name))
 	}

@@ -64,6 +64,9 @@ func Diagnose(f Facts, roots []Root) Diagnosis {
 	d.Findings = f.findings()
 	for _, r := range roots {
 		v := judge(f, r)
+		if r.From == LabelGarbled {
+			d.Findings = append(d.Findings, "cannot tell what the policy allows on "+r.Point+": its label is no context; freezing is tried instead")
+		}
 		d.Mounts = append(d.Mounts, v)
 		d.Advice = appendAdvice(d.Advice, v.Advice...)
 	}

@@ -167,6 +167,16 @@ func TestExplainCommand(t *testing.T) {
 	require.Contains(t, NeedKeys.Explain(own), "setsebool -P qemu_ga_manage_ssh on (it is on)")
 	require.Contains(t, NeedPrograms.Explain(confined), "a file labelled virt_qemu_ga_unconfined_exec_t")
 	require.Empty(t, NeedNothing.Explain(confined))
+	// The module is what opens a link among the hooks, and no boolean.
+	untaught := Facts{Mode: Enforcing, Selinuxfs: Forbidden, Domain: confined.Domain}
+	require.Contains(t, NeedFreeze.Explain(untaught), "; what opens it: qemu-ga policy --install (the policy module that comes with qemu-ga: "+
+		"it opens the roots, and has links among the hooks followed), or a file labelled virt_qemu_ga_unconfined_exec_t")
+	require.NotContains(t, NeedFreeze.Explain(untaught), "setsebool")
+	require.NotContains(t, NeedFreeze.Explain(confined), "policy --install")
+	require.Contains(t, NeedHook.Explain(confined), "setsebool -P virt_qemu_ga_run_unconfined on")
+	require.Contains(t, NeedHook.Explain(own), "; what opens it: a file labelled qemu_ga_hook_exec_t")
+	require.Empty(t, NeedHook.Explain(Facts{Mode: Enforcing, Domain: "system_u:system_r:initrc_t:s0"}))
+	require.Contains(t, NeedChannel.Explain(untaught), "it lets the agent listen on vsock")
 	require.Empty(t, NeedFiles.Explain(Facts{Mode: Permissive}))
 	require.Empty(t, NeedFiles.Explain(Facts{Mode: Enforcing, PermissiveDomain: true}))
 	locked := Facts{Mode: Disabled, Lockdown: "integrity"}

@@ -3,7 +3,6 @@ package selinux
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -146,8 +145,3 @@ func booleanState(text []byte) string {
 
 // node names a file of selinuxfs.
 func (s *System) node(name string) string { return s.sys + selinuxfs + "/" + name }
-
-// missing tells whether an error says that there is no such file.
-func missing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
-}

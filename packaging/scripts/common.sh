@@ -29,8 +29,15 @@ add_policy() {
 		echo "qemu-ga: the SELinux module could not be installed; later: qemu-ga policy --install" >&2
 }
 
+# remove_policy takes the module away, and the labels that only it knows off
+# what stays: a file that kept one would count as unlabelled.
 remove_policy() {
-	! selinux_wanted || semodule -r qemu-ga >/dev/null 2>&1 || true
+	selinux_wanted || return 0
+	semodule -r qemu-ga >/dev/null 2>&1 || true
+	command -v restorecon >/dev/null || return 0
+	for path in "$agent" /etc/qemu /etc/qemu-ga /usr/libexec/qemu-ga /run/qemu-ga* /run/qga* /var/log/qemu-ga*; do
+		[ ! -e "$path" ] || restorecon -R "$path" || true
+	done
 }
 
 # announce_port repeats the udev event of the agent's port, which is long past

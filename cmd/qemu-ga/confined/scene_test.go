@@ -27,6 +27,8 @@ var disks = []vm.Disk{
 	{Name: "db", FS: "ext4"},    // its type: mysqld_db_t
 	{Name: "fresh", FS: "ext4"}, // no label: unlabeled_t
 	{Name: "alice", FS: "ext4"}, // its mode: 0700 of another user
+	// Its label is no context, which the kernel takes for unlabeled_t.
+	{Name: "garbled", FS: "ext4"},
 }
 
 // variant is a policy that the scratch guest can load.
@@ -95,7 +97,7 @@ func newScene(t *testing.T) *scene {
 	}
 	files["/policies/"+string(own)] = link(t, own)
 	guest := vm.Start(t, vm.Config{
-		Disks: disks, Files: files, Programs: []string{"chcon", "setpriv"},
+		Disks: disks, Files: files, Programs: []string{"chcon", "setpriv", "stat"},
 		Modules:    []string{"vsock_loopback"},
 		KernelArgs: "security=selinux selinux=1 audit_backlog_limit=8192",
 	})
@@ -104,6 +106,8 @@ func newScene(t *testing.T) *scene {
 	s.Sh("echo 0 >/proc/sys/kernel/printk_ratelimit; mount -t selinuxfs selinuxfs /sys/fs/selinux")
 	// By this file chcon knows that there is SELinux.
 	s.Sh("mkdir /etc/selinux; echo SELINUX=enforcing >/etc/selinux/config")
+	// Until there is a policy, a label may be anything.
+	s.Sh("chcon nonsense /mnt/garbled")
 	return s
 }
 
@@ -128,6 +132,7 @@ func (s *scene) enforce(on bool) {
 // label gives the guest's files the labels they would have in Fedora.
 func (s *scene) label() {
 	s.t.Helper()
+	s.Sh("echo alice:x:1000:1000::/mnt/alice:/bin/sh >>/etc/passwd")
 	for _, l := range []struct{ label, paths string }{
 		{"etc_t", "-R /etc"},
 		{"bin_t", "-R /bin"},

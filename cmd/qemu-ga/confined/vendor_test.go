@@ -12,7 +12,7 @@ import (
 )
 
 // all are the names of the scratch guest's filesystems.
-var all = []string{"boot", "db", "fresh", "alice"}
+var all = []string{"boot", "db", "fresh", "alice", "garbled"}
 
 // TestVendor is the agent in Fedora's domain, as far as the stand-in is it. The
 // guest is one; policies are loaded, and enforcement is switched, as it runs.
@@ -42,7 +42,12 @@ func TestVendor(t *testing.T) {
 		{"selinuxfs absent", after, true, selinuxfsAbsent},
 		{"selinuxfs read-only", after, true, selinuxfsReadOnly},
 		{"vsock", after, true, vsockServed},
+		{"ssh keys", before, true, sshKeys},
 		{"hook by a link", before, true, hookByLink},
+		{"hook confined, and not", before, true, hookConfined},
+		{"label that is no context", after, true, labelGarbled},
+		{"access answers rubbish", after, true, accessGarbled},
+		{"policy without the classes", after, true, classesMissing},
 		{"own domain", own, true, ownDomain},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,6 +78,8 @@ func withoutModule(s *scene) {
 	for _, part := range []string{"SELinux", "virt_qemu_ga_t", "/mnt/db", "/mnt/fresh", "/mnt/alice", "dac_read_search", "qemu-ga policy"} {
 		require.Contains(s.t, refused, part)
 	}
+	// A type that the domain may not even look at hides its label.
+	require.Contains(s.t, refused, "the directory, whose label is hidden from that domain, too (ls -dZ /mnt/db shows it)")
 	require.NotContains(s.t, refused, "/mnt/boot")
 	s.requireFrozen()
 	require.JSONEq(s.t, `"thawed"`, string(s.agent.Call("guest-fsfreeze-status", nil)))
@@ -174,11 +181,11 @@ func enforcedWhileFrozen(s *scene) {
 	s.enforce(true)
 	refused := s.agent.Fail("guest-fsfreeze-thaw", nil).Desc
 	s.t.Log(refused)
-	for _, part := range []string{"SELinux", "/mnt/db", "/mnt/fresh"} {
+	for _, part := range []string{"SELinux", "/mnt/db", "/mnt/fresh", "/mnt/garbled"} {
 		require.Contains(s.t, refused, part)
 	}
 	// Not of a type that has to be opened by the module.
-	s.requireFrozen("db", "fresh")
+	s.requireFrozen("db", "fresh", "garbled")
 	require.JSONEq(s.t, `"frozen"`, string(s.agent.Call("guest-fsfreeze-status", nil)))
 	s.load(after)
 	s.requireFrozen() // it tries again by itself
@@ -231,24 +238,29 @@ func vsockServed(s *scene) {
 	require.Empty(s.t, s.denials())
 }
 
-// hookByLink: a link is how a database's hook is turned on. The vendor lets the
-// agent run what lies in a hook directory, and follow no link there.
-func hookByLink(s *scene) {
-	const dir = "/etc/qemu/fsfreeze-hook.d"
-	s.enforce(false)
-	s.Sh("mkdir -p " + dir + "; printf '#!/bin/sh\n' >" + dir + "/hook.sample; chmod -R go-w /etc/qemu; chmod +x " + dir + "/*")
-	s.Sh("printf '[general]\nfsfreeze-hook=" + dir + "\n' >/etc/qemu/qemu-ga.conf; ln -s hook.sample " + dir + "/50-link")
-	s.Sh("chcon -R system_u:object_r:etc_t:s0 /etc/qemu; chcon -h -R system_u:object_r:virt_qemu_ga_unconfined_exec_t:s0 " + dir)
-	defer s.Sh("rm -r /etc/qemu")
-	s.enforce(true)
+// sshKeys: a boolean opens the keys of users, and what is written there has
+// the label by which the ssh server may read it.
+func sshKeys(s *scene) {
+	const file = "/mnt/alice/.ssh/authorized_keys"
 	s.startAgent()
-	refused := s.agent.Fail("guest-fsfreeze-freeze-list", list("/mnt/boot")).Desc
-	require.Contains(s.t, refused, dir+"/50-link: permission denied")
-	s.load(after)
+	args := map[string]any{"username": "alice", "keys": []string{"ssh-ed25519 AAAA a"}}
+	for command, args := range map[string]any{
+		"guest-ssh-add-authorized-keys": args, "guest-ssh-get-authorized-keys": map[string]any{"username": "alice"},
+	} {
+		refused := s.agent.Fail(command, args).Desc
+		s.t.Log(refused)
+		require.Contains(s.t, refused, "setsebool -P virt_qemu_ga_manage_ssh on")
+	}
+	s.boolean("virt_qemu_ga_manage_ssh", true)
+	defer s.boolean("virt_qemu_ga_manage_ssh", false)
 	s.forgetDenials()
-	s.freezeAll()
-	require.Contains(s.t, string(s.agent.Call("x-fsfreeze-report", nil)), dir+"/50-link")
+	s.agent.Call("guest-ssh-add-authorized-keys", args)
+	require.JSONEq(s.t, `{"keys": ["ssh-ed25519 AAAA a"]}`,
+		string(s.agent.Call("guest-ssh-get-authorized-keys", map[string]any{"username": "alice"})))
 	require.Empty(s.t, s.denials())
+	const label = " system_u:object_r:ssh_home_t:s0\n"
+	require.Equal(s.t, "600 1000:1000"+label+"700 1000:1000"+label, s.Sh("/usr/bin/stat -c '%a %u:%g %C' "+file+" /mnt/alice/.ssh"))
+	s.Sh("rm -r /mnt/alice/.ssh")
 }
 
 // ownDomain: the domain that the module brings where the policy has none. That

@@ -1,13 +1,7 @@
 package distro
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"qemu-ga/cmd/internal/vm"
 )
@@ -18,21 +12,8 @@ const (
 	newVersion = "0.1.2"
 )
 
-var building sync.Mutex
-
-// deb builds our package as `make packages` does.
+// deb builds our package.
 func deb(t *testing.T, version string) string {
 	t.Helper()
-	vm.Tools(t, "git", "gzip")
-	building.Lock()
-	defer building.Unlock()
-	dir := t.TempDir()
-	build := exec.Command("../../../packaging/build.sh", "packages", dir, version, "amd64")
-	build.Env = append(os.Environ(), "FORMATS=deb")
-	output, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", output)
-	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	require.NoError(t, err)
-	require.Len(t, files, 1)
-	return files[0]
+	return vm.AgentPackage(t, "deb", version)
 }
