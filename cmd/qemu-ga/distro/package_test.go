@@ -20,18 +20,30 @@ const (
 
 var building sync.Mutex
 
-// deb builds our package as `make packages` does.
+// deb builds our package for Debian.
 func deb(t *testing.T, version string) string {
+	t.Helper()
+	return build(t, "deb", version)
+}
+
+// apk builds our package for Alpine.
+func apk(t *testing.T) string {
+	t.Helper()
+	return build(t, "apk", oldVersion)
+}
+
+// build builds a package as `make packages` does.
+func build(t *testing.T, format, version string) string {
 	t.Helper()
 	vm.Tools(t, "git", "gzip")
 	building.Lock()
 	defer building.Unlock()
 	dir := t.TempDir()
-	build := exec.Command("../../../packaging/build.sh", "packages", dir, version, "amd64")
-	build.Env = append(os.Environ(), "FORMATS=deb")
-	output, err := build.CombinedOutput()
+	script := exec.Command("../../../packaging/build.sh", "packages", dir, version, "amd64")
+	script.Env = append(os.Environ(), "FORMATS="+format)
+	output, err := script.CombinedOutput()
 	require.NoError(t, err, "%s", output)
-	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	files, err := filepath.Glob(filepath.Join(dir, "*."+format))
 	require.NoError(t, err)
 	require.Len(t, files, 1)
 	return files[0]
