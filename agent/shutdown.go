@@ -12,7 +12,7 @@ type shutdownArgs struct {
 }
 
 // shutdown answers guest-shutdown. Shuts the guest down. It runs the guest's program for the mode,
-// and shutdown(8) on a guest that has no such program.
+// and shutdown(8) on a guest that has no such program, or whose halt(8) powers off: that of sysvinit.
 func (a *Agent) shutdown(ctx context.Context, args shutdownArgs) (empty, error) {
 	mode := "powerdown"
 	if args.Mode != nil {
@@ -31,7 +31,8 @@ func (a *Agent) shutdown(ctx context.Context, args shutdownArgs) (empty, error) 
 		// Texts are part of the protocol; this one ends so in qemu-ga.
 		return empty{}, errors.New("mode is invalid (valid values are: halt|powerdown|reboot")
 	}
-	if a.root.Executable(program) {
+	powersOff := mode == "halt" && a.root.SysVinit()
+	if a.root.Executable(program) && !powersOff {
 		return empty{}, a.root.Run("shutdown", nil, program)
 	}
 	return empty{}, a.root.Run("shutdown", nil, "/sbin/shutdown", "-h", flag, "+0", "hypervisor initiated shutdown")

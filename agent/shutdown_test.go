@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"qemu-ga/agent/guest"
 )
@@ -55,6 +56,26 @@ func TestShutdownFallsBackToShutdown(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "shutdown [-h] ["+flag+"] [+0] [hypervisor initiated shutdown]", told())
 	}
+}
+
+// sysvinit's halt(8) runs `shutdown -h now`, which means to power off.
+func TestShutdownHaltsWithSysVinit(t *testing.T) {
+	a, told := fakeSbin(t, "", "poweroff", "halt", "reboot", "shutdown")
+	run := filepath.Join(string(a.root), "run")
+	require.NoError(t, os.Mkdir(run, 0o755))
+	require.NoError(t, unix.Mkfifo(filepath.Join(run, "initctl"), 0o600))
+	for m, want := range map[string]string{
+		"halt": "shutdown [-h] [-H] [+0] [hypervisor initiated shutdown]", "powerdown": "poweroff", "reboot": "reboot",
+	} {
+		_, err := a.shutdown(t.Context(), mode(m))
+		require.NoError(t, err)
+		require.Equal(t, want, told())
+	}
+	// systemd has that FIFO, too.
+	require.NoError(t, os.MkdirAll(filepath.Join(run, "systemd/system"), 0o755))
+	_, err := a.shutdown(t.Context(), mode("halt"))
+	require.NoError(t, err)
+	require.Equal(t, "halt", told())
 }
 
 func TestShutdownErrors(t *testing.T) {

@@ -10,17 +10,19 @@ import (
 )
 
 // awaitDevice opens a device as soon as that is possible. It sleeps until the
-// kernel tells of a change in the directories where the device will appear;
-// only while the device is there and will not open does it try by the clock.
+// kernel tells of a change in the directories where the device will appear.
+// Only while the device is there and will not open does it try by the clock;
+// and for some seconds where a port is new, as nothing tells of its name.
 func awaitDevice(ctx context.Context, cfg Config) (*device, error) {
 	said := unix.ENOENT.Error() // what is usual is not worth a line
+	var looks pause
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		// Watched first and tried then, so that no change is missed.
-		w, watchErr := watchPath(cfg.Path)
-		dev, err := openDevice(cfg.Method, cfg.Path)
+		w, watchErr := watchChannel(cfg)
+		dev, err := cfg.open()
 		if err == nil {
 			w.close()
 			return dev, nil
@@ -33,7 +35,14 @@ func awaitDevice(ctx context.Context, cfg Config) (*device, error) {
 			cfg.Log.Debug(fmt.Sprintf("cannot watch for %s: %v", cfg.Path, watchErr))
 			err = sleep(ctx, longestPause)
 		} else {
-			err = w.wait(ctx, retryAfter(err))
+			limit := retryAfter(err)
+			if limit == 0 && looks.next < longestPause && cfg.nameless() {
+				limit = looks.grow()
+			}
+			var changed bool
+			if changed, err = w.wait(ctx, limit); changed {
+				looks.reset()
+			}
 		}
 		w.close()
 		if err != nil {

@@ -82,12 +82,19 @@ type Config struct {
 	AllowUIDs []uint32
 	// Log is told of what is waited for and who is refused. It may be nil.
 	Log *slog.Logger
+
+	// ports is where virtio-serial ports are looked for, if not in the usual
+	// places.
+	ports portDirs
 }
 
 // Open opens a channel. Its errors are one line and say what to do.
 func Open(ctx context.Context, cfg Config) (Listener, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.ports == (portDirs{}) {
+		cfg.ports = systemPorts
 	}
 	if cfg.Activated {
 		return openActivated(cfg)

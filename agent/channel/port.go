@@ -32,7 +32,7 @@ type portListener struct {
 // openPort opens a virtio-serial port or a serial line.
 func openPort(cfg Config) (Listener, error) {
 	l := &portListener{cfg: cfg, life: newLifetime(), turn: make(chan struct{}, 1)}
-	dev, err := openDevice(cfg.Method, cfg.Path)
+	dev, err := cfg.open()
 	switch {
 	case err == nil:
 		l.dev = dev

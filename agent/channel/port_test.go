@@ -119,6 +119,42 @@ func TestPortComesLater(t *testing.T) {
 	}
 }
 
+// Where nobody makes links, a port is found by the name that the kernel has
+// for it, which it may get after its device has come.
+func TestPortWithoutLinks(t *testing.T) {
+	noLeaks(t)
+	root := t.TempDir()
+	ports := portDirs{links: root + "/dev/virtio-ports", class: root + "/class", devices: root + "/dev"}
+	require.NoError(t, os.Mkdir(ports.devices, 0o700))
+	_, slave := openPTY(t)
+	l := open(t, Config{Method: VirtioSerial, Path: ports.links + "/agent", Retry: true, ports: ports})
+	ch := acceptAside(t.Context(), l)
+	plug := func(port string) {
+		require.NoError(t, os.MkdirAll(filepath.Join(ports.class, port), 0o700))
+		require.NoError(t, os.Symlink(slave, filepath.Join(ports.devices, port)))
+	}
+	name := func(port, name string) {
+		require.NoError(t, os.WriteFile(filepath.Join(ports.class, port, "name"), []byte(name+"\n"), 0o600))
+	}
+	requirePending(t, ch)
+	plug("vport0p0") // a console, which has no name
+	plug("vport0p1")
+	name("vport0p1", "another")
+	requirePending(t, ch)
+	plug("vport0p2")
+	requirePending(t, ch)
+	name("vport0p2", "agent")
+	require.Equal(t, "host over virtio-serial", requireAccepted(t, ch).Peer())
+	require.NoError(t, l.Close())
+
+	// It is there when the agent starts.
+	l = open(t, Config{Method: VirtioSerial, Path: ports.links + "/agent", ports: ports})
+	accept(t, l)
+	// Only names are looked up.
+	_, err := Open(t.Context(), Config{Method: VirtioSerial, Path: root + "/agent", ports: ports})
+	require.ErrorIs(t, err, unix.ENOENT)
+}
+
 func TestPortCloseEndsTheStay(t *testing.T) {
 	noLeaks(t)
 	_, slave := openPTY(t)

@@ -34,13 +34,17 @@ type watch struct {
 	f *os.File
 	// names are the directory entries that matter, by watch descriptor.
 	names map[int32][]string
+	// devices is the watch descriptor of the directory in which every
+	// virtio-serial port matters, if there is one.
+	devices int32
 }
 
-// watchPath watches the directory of path, or its nearest ancestor that
-// exists. The path of a virtio-serial port is a symbolic link that udev makes:
-// where it points to is watched as well, as the link may outlive the device.
-func watchPath(path string) (*watch, error) {
-	path, err := filepath.Abs(path)
+// watchChannel watches the directory of the channel's path, or its nearest
+// ancestor that exists. The path of a virtio-serial port is a symbolic link
+// that udev makes: where it points to is watched as well, as the link may
+// outlive the device; and where the devices are, as the link may never come.
+func watchChannel(cfg Config) (*watch, error) {
+	path, err := filepath.Abs(cfg.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +52,12 @@ func watchPath(path string) (*watch, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
-	w := &watch{f: os.NewFile(uintptr(fd), "inotify"), names: map[int32][]string{}}
+	w := &watch{f: os.NewFile(uintptr(fd), "inotify"), names: map[int32][]string{}, devices: -1}
+	if cfg.byName() {
+		if wd, err := unix.InotifyAddWatch(fd, cfg.ports.devices, watchMask); err == nil {
+			w.devices = int32(wd)
+		}
+	}
 	for range maxLinks {
 		if err := w.add(fd, path); err != nil {
 			w.close()
@@ -91,10 +100,10 @@ func (w *watch) add(fd int, path string) error {
 }
 
 // wait waits for a change that matters, or for the time given; 0 is for ever.
-func (w *watch) wait(ctx context.Context, limit time.Duration) error {
+func (w *watch) wait(ctx context.Context, limit time.Duration) (changed bool, err error) {
 	if limit > 0 {
 		if err := w.f.SetReadDeadline(time.Now().Add(limit)); err != nil {
-			return err
+			return false, err
 		}
 	}
 	defer context.AfterFunc(ctx, func() { _ = w.f.SetReadDeadline(past) })()
@@ -103,13 +112,13 @@ func (w *watch) wait(ctx context.Context, limit time.Duration) error {
 		n, err := w.f.Read(buf)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return false, ctx.Err()
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil
+			return false, nil
 		case err != nil:
-			return sleep(ctx, longestPause)
+			return false, sleep(ctx, longestPause)
 		case w.matters(buf[:n]):
-			return sleep(ctx, settleTime)
+			return true, sleep(ctx, settleTime)
 		}
 	}
 }
@@ -124,7 +133,7 @@ func (w *watch) matters(buf []byte) bool {
 			return true
 		}
 		name := string(bytes.TrimRight(buf[unix.SizeofInotifyEvent:size], "\x00"))
-		if name == "" || slices.Contains(w.names[wd], name) {
+		if name == "" || slices.Contains(w.names[wd], name) || wd == w.devices && strings.HasPrefix(name, nodePrefix) {
 			return true
 		}
 		buf = buf[size:]

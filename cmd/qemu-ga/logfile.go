@@ -27,7 +27,7 @@ const (
 // that hangs, or is frozen, can stop.
 type logFile struct {
 	w       io.WriteCloser
-	journal bool // lines begin with a priority for the journal
+	journal bool // lines begin with a priority, for the journal or the system's log
 
 	mu      sync.Mutex
 	more    sync.Cond // lines has grown, or held or closed has changed
@@ -38,8 +38,12 @@ type logFile struct {
 	done    chan struct{} // closed when the goroutine has ended
 }
 
-// openLog opens the log file at path for appending, or standard error for "".
-func openLog(path string, getenv func(string) string) (*logFile, error) {
+// openLog opens the log file at path for appending. For "" it is standard
+// error, or the system's log for a daemon, which has no standard error.
+func openLog(path string, daemon bool, getenv func(string) string) (*logFile, error) {
+	if path == "" && daemon {
+		return newLogFile(&systemLog{path: systemLogSocket}, true), nil
+	}
 	if path == "" {
 		return newLogFile(os.Stderr, journalStream(os.Stderr, getenv("JOURNAL_STREAM"))), nil
 	}

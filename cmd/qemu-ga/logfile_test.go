@@ -142,7 +142,7 @@ func TestOpenLogAppends(t *testing.T) {
 	defer syscall.Umask(old)
 	path := filepath.Join(t.TempDir(), "log")
 	for range 2 {
-		l, err := openLog(path, noConfig)
+		l, err := openLog(path, false, noConfig)
 		require.NoError(t, err)
 		l.logger(false).Error("x")
 		l.Close()

@@ -109,7 +109,7 @@ func start(argv []string, getenv func(string) string, stdout, stderr io.Writer, 
 func serve(o options, getenv func(string) string, report *daemonReport, manager notifier) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	log, err := openLog(o.logFile, getenv)
+	log, err := openLog(o.logFile, o.daemonize, getenv)
 	if err != nil {
 		return err
 	}

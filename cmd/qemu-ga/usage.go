@@ -32,7 +32,8 @@ Files
       --sysconfig=FILE      options from a distribution's file of variables, such
                             as /etc/sysconfig/qemu-ga; may be missing
   -D, --dump-conf           print the configuration that results, and exit
-  -l, --logfile=FILE        append the log to FILE (default standard error)
+  -l, --logfile=FILE        append the log to FILE (default standard error,
+                            or the system's log for a daemon)
   -f, --pidfile=FILE        with -d (default ` + defaultPIDFile + `)
   -t, --statedir=DIR        where the state is kept (default ` + defaultStateDir + `)
   -v, --verbose             log everything, not only what went wrong

@@ -146,22 +146,24 @@ func (v *VM) Systemctl(args ...string) string {
 // can be called again; Ready waits for the rest.
 func (v *VM) Reboot() {
 	v.t.Helper()
-	v.rebooted("the guest does not reboot", func() { v.Systemctl("reboot", "--no-block") })
+	v.Boots(func() { v.Systemctl("reboot", "--no-block") })
 }
 
-// Reset boots a Debian guest anew as its reset button does.
+// Reset boots a guest anew as its reset button does.
 func (v *VM) Reset() {
 	v.t.Helper()
-	v.rebooted("the guest does not boot", func() { v.QMP("system_reset", nil) })
+	v.Boots(func() { v.QMP("system_reset", nil) })
 }
 
-func (v *VM) rebooted(otherwise string, reboot func()) {
+// Boots does what has the guest boot anew, and waits until it can be called
+// again.
+func (v *VM) Boots(reboot func()) {
 	v.t.Helper()
 	for len(v.control.up) > 0 {
 		<-v.control.up // an earlier boot's
 	}
 	reboot()
-	require.NoError(v.t, v.control.greeted(2*bootLimit), otherwise)
+	require.NoError(v.t, v.control.greeted(2*bootLimit), "the guest does not boot anew")
 }
 
 // Push writes a file in the guest, with the directories above it.

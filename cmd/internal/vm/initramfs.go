@@ -62,7 +62,7 @@ func initramfs(t testing.TB, config Config, file string) {
 	for path, source := range config.Files {
 		addTree(t, a, path, source)
 	}
-	boot := control.BootConfig{Modules: addModules(t, a, config)}
+	boot := control.BootConfig{Modules: addModules(t, a, config), Init: config.Init}
 	data, err := json.Marshal(boot)
 	require.NoError(t, err)
 	a.text(control.Boot, string(data))

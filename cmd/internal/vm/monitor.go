@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"regexp"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -68,6 +71,30 @@ func (v *VM) QMP(command string, args any) json.RawMessage {
 	return reply.Return
 }
 
+// cpuState is what QEMU's monitor shows of a processor's flags:
+//
+//	RIP=ffffffff8102b1a5 RFL=00000002 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=1
+var cpuState = regexp.MustCompile(`FL=([0-9a-f]{8}) .* HLT=([01])`)
+
+// Halted tells whether all processors have stopped for good: each waits for an
+// interrupt, and takes none.
+func (v *VM) Halted() bool {
+	v.t.Helper()
+	const takesInterrupts = 1 << 9
+	var registers string
+	require.NoError(v.t, json.Unmarshal(v.QMP("human-monitor-command", map[string]any{"command-line": "info registers -a"}), &registers))
+	cpus := cpuState.FindAllStringSubmatch(registers, -1)
+	require.NotEmpty(v.t, cpus, registers)
+	for _, cpu := range cpus {
+		flags, err := strconv.ParseUint(cpu[1], 16, 32)
+		require.NoError(v.t, err)
+		if cpu[2] == "0" || flags&takesInterrupts != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Events returns QEMU's events so far.
 func (v *VM) Events() []qmp.Event {
 	v.monitor.mu.Lock()
@@ -79,13 +106,14 @@ func (v *VM) Events() []qmp.Event {
 // ones that the caller knows from Events.
 func (v *VM) WaitEvent(seen int, name string, data map[string]any) {
 	v.t.Helper()
-	v.Until(20*time.Second, "the event "+name, func() bool {
-		for _, event := range v.Events()[seen:] {
-			if event.Event == name && contains(event.Data, data) {
-				return true
-			}
-		}
-		return false
+	v.Until(20*time.Second, "the event "+name, func() bool { return v.Happened(seen, name, data) })
+}
+
+// Happened tells whether there was an event with these data since the first
+// seen ones.
+func (v *VM) Happened(seen int, name string, data map[string]any) bool {
+	return slices.ContainsFunc(v.Events()[seen:], func(event qmp.Event) bool {
+		return event.Event == name && contains(event.Data, data)
 	})
 }
 

@@ -56,9 +56,21 @@ var (
 		},
 		Script: callsPass,
 	}
+	// SysVinit has sysvinit in place of systemd.
+	SysVinit = Variant{Name: "sysvinit", Packages: append([]string{"sysv-rc"}, sysVinitPackages...), Script: quietInittab}
+	// OpenRC has OpenRC's services in place of systemd's; process 1 is
+	// sysvinit's.
+	OpenRC = Variant{Name: "openrc", Packages: append([]string{"openrc"}, sysVinitPackages...), Script: quietInittab}
 	// DistroAgent has Debian's own qemu-guest-agent.
 	DistroAgent = Variant{Name: "qemu-guest-agent", Packages: []string{"qemu-guest-agent"}}
 )
+
+// sysVinitPackages are what boots without systemd, and a system's log.
+// libpam-systemd cannot stay.
+var sysVinitPackages = []string{"sysvinit-core", "initscripts", "inetutils-syslogd", "libpam-systemd-"}
+
+// quietInittab leaves out the terminals, which the guests do not have.
+const quietInittab = "sed -i '/getty/d' /etc/inittab"
 
 // debianPackages are what every full guest has beyond the essential packages.
 var debianPackages = []string{

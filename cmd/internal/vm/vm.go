@@ -44,6 +44,10 @@ type Config struct {
 	// KernelArgs are further words for the kernel's command line, such as
 	// "security=selinux enforcing=1" or "systemd.mask=foo.service".
 	KernelArgs string
+	// Init is a program of a scratch guest, with its arguments, that is its
+	// process 1 instead of ours. Nobody then makes links to the ports by their
+	// names, and the guest may reboot.
+	Init []string
 	// BzImage boots the kernel as a boot loader would: slower, but needed to
 	// suspend the guest.
 	BzImage bool
@@ -86,7 +90,11 @@ func Start(t testing.TB, config Config) *VM {
 	Tools(t, "qemu-system-x86_64")
 	v, listener := prepare(t, config)
 	initramfs(t, config, v.path("initramfs"))
-	v.power(listener, config, "-no-reboot", "-append", audited(commandLine+"panic=-1 "+config.KernelArgs))
+	options := []string{"-no-reboot", "-append", audited(commandLine + "panic=-1 " + config.KernelArgs)}
+	if len(config.Init) > 0 {
+		options = []string{"-append", audited(commandLine + config.KernelArgs)}
+	}
+	v.power(listener, config, options...)
 	v.boot(config)
 	return v
 }

@@ -12,8 +12,14 @@ const (
 	newVersion = "0.1.2"
 )
 
-// deb builds our package.
+// deb builds our package for Debian.
 func deb(t *testing.T, version string) string {
 	t.Helper()
 	return vm.AgentPackage(t, "deb", version)
+}
+
+// apk builds our package for Alpine.
+func apk(t *testing.T) string {
+	t.Helper()
+	return vm.AgentPackage(t, "apk", oldVersion)
 }

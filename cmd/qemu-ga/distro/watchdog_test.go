@@ -20,14 +20,18 @@ const (
 
 // systemd's watchdog leaves an agent alone in a freeze that is longer than it
 // waits, ends one that hangs in a freeze, and starts another; what was frozen
-// is thawed. And the unit's sandbox is one that SELinux can live with.
+// is thawed. And the unit's sandbox is one that SELinux can live with, and the
+// settings of another version are borne.
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	const unit = "qemu-guest-agent.service"
 	v := vm.StartDebian(t, vm.Debian{Config: vm.Config{Files: vm.AgentFiles(t), Disks: []vm.Disk{{Name: "data", FS: "ext4"}}}})
 	v.Push("/run/systemd/system/"+unit+".d/watchdog.conf",
 		[]byte("[Service]\nWatchdogSec="+shortWatchdog.String()+"\n"), 0o644)
+	v.Push("/etc/qemu/qemu-ga.conf", []byte(anotherConf), 0o644)
+	v.Push("/etc/default/qemu-guest-agent", []byte(anotherDefaults), 0o644)
 	v.Sh("systemctl daemon-reload; systemctl restart " + unit)
+	bearsAnother(t, v, "journalctl -b --no-pager -u "+unit)
 	pid := v.Systemctl("show", "-P", "MainPID", unit)
 	status := v.Sh("cat /proc/" + pid + "/status")
 	require.Contains(t, status, "NoNewPrivs:\t0\n")

@@ -19,14 +19,17 @@ type BootConfig struct {
 	// is not empty, init starts the system's own init from there, and answers
 	// calls as a process of that system.
 	Root string
+	// Init is a program of the initramfs and its arguments. If there is one,
+	// it becomes process 1, and the calls are answered beside it.
+	Init []string
 }
 
 // Files is where the initramfs has the files to be put into the system on the
 // disk named by BootConfig.Root, when that boots for the first time.
 const Files = "/files"
 
-// Daemon is the name under which the program is started that answers calls in
-// a system with an init of its own. By the "@", systemd lets it live until the
+// Daemon is the name under which the program is started that answers calls
+// beside an init that is not ours. By the "@", systemd lets it live until the
 // guest is off.
 const Daemon = "@control"
 

@@ -3,8 +3,9 @@
 // udev would, and then does what the host asks for. It lives in memory and
 // touches no disk of its own accord, so it stays alive whatever is frozen.
 //
-// In a guest with a system on a disk it is process 1 only until that disk is
-// mounted; then it goes on as a daemon beside the system's own init.
+// In a guest with an init of its own, of a system on a disk or in the initramfs,
+// it is process 1 only until that can take over; then it goes on as a daemon
+// beside it.
 package main
 
 import (
@@ -53,6 +54,9 @@ func boot() error {
 	}
 	if config.Root != "" {
 		return enter(config.Root)
+	}
+	if len(config.Init) > 0 {
+		return handOver(config.Init)
 	}
 	ports, err := watchPorts()
 	if err != nil {

@@ -40,7 +40,7 @@ func enter(serial string) error {
 	if err := install(); err != nil {
 		return err
 	}
-	if err := copyFile("/init", daemonPath, 0o755); err != nil {
+	if err := keepProgram(); err != nil {
 		return err
 	}
 	if err := unix.Unmount("/tmp", 0); err != nil {
@@ -54,10 +54,29 @@ func enter(serial string) error {
 	if err := changeRoot(); err != nil {
 		return err
 	}
+	return becomeInit([]string{"/sbin/init"})
+}
+
+// handOver starts the daemon beside an init of the initramfs, and becomes that
+// init.
+func handOver(init []string) error {
+	if err := keepProgram(); err != nil {
+		return err
+	}
+	return becomeInit(init)
+}
+
+// keepProgram puts the daemon's program where it stays.
+func keepProgram() error {
+	return copyFile("/init", daemonPath, 0o755)
+}
+
+// becomeInit starts the daemon and becomes another init.
+func becomeInit(argv []string) error {
 	if err := startDaemon(); err != nil {
 		return err
 	}
-	return unix.Exec("/sbin/init", []string{"/sbin/init"}, []string{"TERM=linux"})
+	return unix.Exec(argv[0], argv, []string{"TERM=linux"})
 }
 
 // changeRoot makes newRoot the root, as switch_root(8) does.
