@@ -71,13 +71,15 @@ type Agent struct {
 	paths    *guest.FilePolicy // nil is any
 	children *childTable
 	clocks   clocks
-	keys     sync.Mutex // held while a user's keys change
+	keys     chan struct{} // has room for who changes a user's keys
+	replies  replies
 
 	idle     idle
 	beat     beat
 	table    []*Command
 	byName   map[string]*Command // names are case sensitive
 	slots    chan struct{}       // a place for each command that is running
+	urgent   chan struct{}       // and for each that freezes or thaws
 	large    chan struct{}       // a place for each large request
 	freezes  atomic.Uint64       // how many were answered with success
 	sessions sync.WaitGroup
@@ -94,7 +96,8 @@ func New(cfg Config) *Agent {
 		files:  newFileTable(cfg.StateDir), paths: cfg.Files, network: cfg.Network,
 		children: newChildTable(cfg.ExecOutput, cfg.Programs), clocks: clocksOf(cfg.Root),
 		table: table(), byName: make(map[string]*Command),
-		slots: make(chan struct{}, maxRunning), large: make(chan struct{}, maxLarge),
+		slots: make(chan struct{}, maxRunning), urgent: make(chan struct{}, maxUrgent),
+		large: make(chan struct{}, maxLarge), keys: make(chan struct{}, 1),
 		beat: beat{cfg.Alive, cfg.AliveEvery},
 	}
 	if cfg.Programs != nil && cfg.Programs.Empty() {

@@ -24,7 +24,7 @@ func table() []*Command {
 		command("guest-shutdown", (*Agent).shutdown, silent|privileged, selinux.NeedPower),
 		command("guest-file-open", (*Agent).fileOpen, privileged, selinux.NeedFiles),
 		command("guest-file-close", (*Agent).fileClose, privileged),
-		command("guest-file-read", (*Agent).fileRead, 0, selinux.NeedFiles),
+		command("guest-file-read", (*Agent).fileRead, bulky, selinux.NeedFiles),
 		command("guest-file-write", (*Agent).fileWrite, 0, selinux.NeedFiles),
 		command("guest-file-seek", (*Agent).fileSeek, 0),
 		command("guest-file-flush", (*Agent).fileFlush, 0),
@@ -45,13 +45,13 @@ func table() []*Command {
 		command("guest-get-memory-blocks", (*Agent).memoryBlocks, 0),
 		command("guest-set-memory-blocks", (*Agent).setMemoryBlocks, privileged, selinux.NeedSysfs),
 		command("guest-get-memory-block-info", (*Agent).memoryBlockInfo, 0),
-		command("guest-exec-status", (*Agent).execStatus, instant|privileged),
+		command("guest-exec-status", (*Agent).execStatus, instant|bulky|privileged),
 		command("guest-exec", (*Agent).exec, privileged, selinux.NeedPrograms),
 		command("guest-get-host-name", (*Agent).hostName, 0),
 		command("guest-get-users", (*Agent).users, 0),
 		command("guest-get-timezone", (*Agent).timezone, 0),
 		command("guest-get-osinfo", (*Agent).osInfo, 0),
-		command("guest-ssh-get-authorized-keys", (*Agent).sshGet, privileged, selinux.NeedKeys),
+		command("guest-ssh-get-authorized-keys", (*Agent).sshGet, bulky|privileged, selinux.NeedKeys),
 		command("guest-ssh-add-authorized-keys", (*Agent).sshAdd, privileged, selinux.NeedKeys),
 		command("guest-ssh-remove-authorized-keys", (*Agent).sshRemove, privileged, selinux.NeedKeys),
 		command("guest-get-diskstats", (*Agent).diskStats, 0),
@@ -93,6 +93,8 @@ const (
 	freezes
 	// thaws: it ends a freeze that is running.
 	thaws
+	// bulky: its reply may be large, and has a share of the memory for such.
+	bulky
 	// privileged: it changes the guest, or shows what is not for everybody;
 	// the log tells of it.
 	privileged

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"qemu-ga/agent/qapi"
 )
@@ -112,8 +111,7 @@ type execStatus struct {
 // guest-exec-status tells of its end. A policy may allow few programs or none
 // ([exec] allow in qemu-ga.conf).
 func (a *Agent) exec(ctx context.Context, args execArgs) (execStarted, error) {
-	line := strings.Join(append([]string{args.Path}, args.Arg...), " ")
-	a.audit(ctx, `guest-exec called: "`+clipped(line, maxAudited)+`"`)
+	a.audit(ctx, `guest-exec called: "`+clipped(commandLine(args), maxAudited)+`"`)
 	pid, err := a.children.start(args)
 	if err != nil {
 		return execStarted{}, err
@@ -122,13 +120,27 @@ func (a *Agent) exec(ctx context.Context, args execArgs) (execStarted, error) {
 	return execStarted{PID: int64(pid)}, nil
 }
 
+// commandLine joins as much of a program's arguments as the log repeats.
+func commandLine(args execArgs) string {
+	line := args.Path
+	for _, arg := range args.Arg {
+		if len(line) > maxAudited {
+			break
+		}
+		line += " " + arg[:min(len(arg), maxAudited)]
+	}
+	return line
+}
+
 // execStatus answers guest-exec-status. Tells whether a process that guest-exec
 // started has ended, and what it printed. One that has ended is told once, and
 // then forgotten.
 func (a *Agent) execStatus(ctx context.Context, args execStatusArgs) (execStatus, error) {
 	a.audit(ctx, "guest-exec-status called, pid: "+strconv.FormatInt(args.PID, 10))
-	c, ended := a.children.collect(args.PID)
+	c, ended, err := a.children.collect(args.PID, shareOf(ctx))
 	switch {
+	case err != nil:
+		return execStatus{}, err
 	case c == nil:
 		return execStatus{}, fmt.Errorf("PID %d does not exist", args.PID)
 	case !ended:

@@ -83,6 +83,14 @@ func (o *output) grow(n int) {
 	o.held.Add(int64(n))
 }
 
+// len is how much is kept.
+func (o *output) len() int {
+	if o == nil {
+		return 0
+	}
+	return o.size
+}
+
 // forget gives up what is kept.
 func (o *output) forget() {
 	if o != nil {

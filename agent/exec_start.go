@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strings"
 
@@ -92,8 +91,6 @@ func isScript(name string) bool {
 // startFile starts one file, a script without #! by the shell. The caller has
 // found out that it can be run: later there would be a process.
 func startFile(file string, args execArgs, attr *os.ProcAttr) (*os.Process, error) {
-	// What the agent was itself started with is not for the program.
-	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
 	process, err := os.StartProcess(file, append([]string{args.Path}, args.Arg...), attr)
 	if !errors.Is(err, unix.ENOEXEC) {
 		return process, err

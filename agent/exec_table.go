@@ -144,16 +144,20 @@ func (t *childTable) await(c *child, process *os.Process, w *wiring) {
 }
 
 // collect returns the process with a number, if there is one, and whether it
-// has ended. Then it is the caller's, and the table has forgotten it.
-func (t *childTable) collect(pid int64) (c *child, ended bool) {
+// has ended. Then it is the caller's, and the table has forgotten it. It stays
+// as it is if there is no room for its output.
+func (t *childTable) collect(pid int64, room *share) (c *child, ended bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c = t.byPID[pid]
-	if c == nil || !c.ended {
-		return c, false
+	switch {
+	case c == nil || !c.ended:
+		return c, false, nil
+	case !room.holds(c.out.len() + c.err.len()):
+		return nil, false, errNoRoom
 	}
 	delete(t.byPID, pid)
-	return c, true
+	return c, true, nil
 }
 
 // makeRoom forgets the oldest processes that have ended, if too many are held

@@ -162,7 +162,9 @@ func (a *Agent) fileClose(ctx context.Context, args fileHandleArgs) (empty, erro
 	return empty{}, nil
 }
 
-// fileRead answers guest-file-read. Reads from a file, at its position.
+// fileRead answers guest-file-read. Reads from a file, at its position. While
+// other clients' large replies are being sent it may return less than was asked
+// for, as it does at the end of the file, and 256 KiB at least.
 func (a *Agent) fileRead(ctx context.Context, args fileReadArgs) (fileRead, error) {
 	s, err := a.files.take(ctx, args.Handle)
 	if err != nil {
@@ -179,7 +181,7 @@ func (a *Agent) fileRead(ctx context.Context, args fileReadArgs) (fileRead, erro
 	if err := s.flush(); err != nil {
 		return fileRead{}, fmt.Errorf("failed to flush file: %w", guest.Worded(err))
 	}
-	data, eof, err := s.read(ctx, int(count))
+	data, eof, err := s.read(ctx, int(count), shareOf(ctx))
 	// What was read before an error is not lost: the error will come again,
 	// or, like that of a pipe with nothing more in it yet, was none.
 	if err != nil && len(data) == 0 {

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,17 +53,26 @@ func newStream(fd, flags int) *stream {
 func (s *stream) release() { <-s.busy }
 
 // read reads up to count bytes, until the end of the file or an error, with
-// what was read so far. It stops early when ctx is done.
-func (s *stream) read(ctx context.Context, count int) (data []byte, eof bool, err error) {
+// what was read so far. It stops early when ctx is done, and where room has no
+// more.
+func (s *stream) read(ctx context.Context, count int, room *share) (data []byte, eof bool, err error) {
 	s.writing = false
 	defer func() { s.bytesRead += int64(len(data)) }()
-	data = make([]byte, 0, min(count, s.likelyRest()))
+	size := min(count, s.likelyRest())
+	if !room.holds(size) {
+		size, count = smallReply, smallReply
+	}
+	data = make([]byte, 0, size)
 	for len(data) < count {
 		if ctx.Err() != nil {
 			return data, false, ctx.Err()
 		}
 		if len(data) == cap(data) {
-			data = slices.Grow(data, min(len(data), count-len(data)))
+			size = min(2*len(data), count)
+			if !room.holds(size) {
+				return data, false, nil
+			}
+			data = append(make([]byte, 0, size), data...)
 		}
 		room := data[len(data):min(cap(data), count, len(data)+readPiece)]
 		n, err := retry(unix.Read, s.fd, room)

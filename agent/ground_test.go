@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"qemu-ga/freeze"
 	"qemu-ga/freeze/freezetest"
@@ -25,7 +27,11 @@ func TestMain(m *testing.M) {
 	if _, err := os.Stat(schemaFile); err == nil {
 		maps.Copy(files, freezetest.Bring(schemaFile))
 	}
-	os.Exit(freezetest.Main(m.Run, freezetest.Config{Files: files}))
+	run := func() int { // as the program does first of all
+		_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
+		return m.Run()
+	}
+	os.Exit(freezetest.Main(run, freezetest.Config{Files: files}))
 }
 
 // soon bounds what must not take long; it is never waited for in full.

@@ -20,14 +20,19 @@ const (
 	// maxRunning is how many commands may run at once in the whole agent, of
 	// all sessions and those whose clients gave up on them.
 	maxRunning = 32
+	// maxUrgent is how many may run that freeze or thaw, beside the others:
+	// these may all hang on a disk or a directory service that does not answer.
+	maxUrgent = 8
 	// writeLimit is how long a piece of a reply may wait for the host to
 	// read, freezeLimit how long the answer to a freeze may.
 	writeLimit  = 30 * time.Second
 	freezeLimit = 5 * time.Second
 )
 
-// errTooMany is the answer when nothing more may begin.
-var errTooMany = fmt.Errorf("cannot run the command: %d others are still running", maxRunning)
+// tooMany is the answer when nothing more may begin.
+func tooMany(others int) error {
+	return fmt.Errorf("cannot run the command: %d others are still running", others)
+}
 
 // session serves one host's stay on a channel.
 type session struct {
@@ -176,26 +181,34 @@ func (s *session) serve(ctx context.Context, it item) error {
 	if err != nil {
 		return s.answer(it.req, nil, nil, err)
 	}
+	var room *share
+	if c.is(bulky) {
+		ctx, room = s.agent.replies.shared(ctx)
+	}
 	if c.is(instant) {
 		ret, err := c.call(s.agent, ctx, it.req)
-		return s.answer(it.req, c, ret, err)
+		return s.deliver(it.req, c, ret, err, room)
 	}
-	ret, err, answered := s.run(ctx, c, it.req)
+	ret, err, answered := s.run(ctx, c, it.req, room)
 	if !answered {
 		return nil
 	}
-	return s.answer(it.req, c, ret, err)
+	return s.deliver(it.req, c, ret, err, room)
 }
 
 // run calls a command that may take its time. It reports false if the client
 // gave up on it, or the session ends: then there must be no answer, and the command goes on, or is
-// rolled back, by itself.
-func (s *session) run(parent context.Context, c *Command, req qapi.Request) (ret any, err error, answered bool) {
+// rolled back, by itself; it keeps its room until then.
+func (s *session) run(parent context.Context, c *Command, req qapi.Request, room *share) (ret any, err error, answered bool) {
 	a := s.agent
+	slots := a.slots
+	if c.is(freezes | thaws) {
+		slots = a.urgent
+	}
 	select {
-	case a.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	default:
-		return nil, errTooMany, true
+		return nil, tooMany(cap(slots)), true
 	}
 	ctx, cancel := context.WithCancel(parent)
 	r := &run{command: c, cancel: cancel, begun: time.Now(), giveUp: make(chan struct{})}
@@ -207,7 +220,7 @@ func (s *session) run(parent context.Context, c *Command, req qapi.Request) (ret
 	s.setRunning(r)
 	defer s.setRunning(nil)
 	go func() {
-		defer func() { <-a.slots }()
+		defer func() { <-slots }()
 		ret, err := c.call(a, ctx, req)
 		results <- result{ret, err}
 	}()
@@ -224,6 +237,9 @@ func (s *session) run(parent context.Context, c *Command, req qapi.Request) (ret
 		if got := <-results; c.is(freezes) && got.err == nil {
 			a.undo()
 		}
+		if room != nil {
+			room.release()
+		}
 	}()
 	return nil, nil, false
 }
@@ -233,6 +249,16 @@ func (s *session) setRunning(r *run) {
 	defer s.mu.Unlock()
 	s.running = r
 	s.press()
+}
+
+// deliver is answer, after which the answer's room is given back, if it has
+// any.
+func (s *session) deliver(req qapi.Request, c *Command, ret any, err error, room *share) error {
+	if room != nil {
+		room.sending(func() { _ = s.conn.Close() })
+		defer room.release()
+	}
+	return s.answer(req, c, ret, err)
 }
 
 // answer replies to a request. If the answer to a freeze cannot be delivered,

@@ -168,6 +168,37 @@ func TestRunningCommandsAreBounded(t *testing.T) {
 	c.call(`{"execute":"guest-get-host-name"}`)
 }
 
+// Commands that hang, and may have taken all places, keep nobody from freezing
+// and thawing.
+func TestFreezesHaveTheirOwnPlaces(t *testing.T) {
+	dir := mounted(t, "/mnt/a")
+	a := newAgent(t, Config{}, freeze.Config{})
+	for range maxRunning {
+		a.slots <- struct{}{}
+	}
+	c := dial(t, a)
+	require.Equal(t, "1", c.call(freezeRequest))
+	require.False(t, freezetest.Writable(dir, blocked))
+	for range maxUrgent {
+		a.urgent <- struct{}{}
+	}
+	_, desc := c.fail(thawRequest)
+	require.Contains(t, desc, "8 others are still running")
+	<-a.urgent
+	require.Equal(t, "1", c.call(thawRequest))
+}
+
+// A change of keys that waits for another, which hangs, ends when its client
+// gives up on it.
+func TestChangesOfKeysDoNotPileUp(t *testing.T) {
+	a := newAgent(t, Config{}, freeze.Config{})
+	a.keys <- struct{}{}
+	c := dial(t, a)
+	c.send(`{"execute":"guest-ssh-remove-authorized-keys","arguments":{"username":"root","keys":[]}}` + syncRequest)
+	require.Equal(t, `"sync"`, string(c.next().ID))
+	require.Eventually(t, func() bool { return len(a.slots) == 0 }, soon, time.Millisecond)
+}
+
 // Requests that a dead host left behind are not carried out after its answer
 // could not be delivered.
 func TestNothingRunsForTheDead(t *testing.T) {

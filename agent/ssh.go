@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,12 @@ func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, e
 	if err != nil {
 		return authorizedKeys{}, notRead(file.Name(), err)
 	}
-	keys := []string{}
+	const each = 16 // bytes that Go has for a string besides its text
+	lines := bytes.Count(data, []byte("\n")) + 1
+	if !shareOf(ctx).holds(len(data) + lines*each) { // a user may have very short lines
+		return authorizedKeys{}, errNoRoom
+	}
+	keys := make([]string, 0, lines)
 	for line := range strings.SplitSeq(string(data), "\n") {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
 			keys = append(keys, line)
@@ -81,7 +87,7 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 			return empty{}, hushed{fmt.Errorf("invalid OpenSSH public key: '%s'", key), "invalid OpenSSH public key"}
 		}
 	}
-	return empty{}, a.changeKeys(args.Username, func(lines []string) []string {
+	return empty{}, a.changeKeys(ctx, args.Username, func(lines []string) []string {
 		if args.Reset {
 			lines = nil
 		}
@@ -99,16 +105,20 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 func (a *Agent) sshRemove(ctx context.Context, args sshRemoveArgs) (empty, error) {
 	a.audit(ctx, fmt.Sprintf("guest-ssh-remove-authorized-keys called, user: %s, keys: %d",
 		clipped(args.Username, maxAudited), len(args.Keys)))
-	return empty{}, a.changeKeys(args.Username, func(lines []string) []string {
+	return empty{}, a.changeKeys(ctx, args.Username, func(lines []string) []string {
 		return slices.DeleteFunc(lines, func(line string) bool { return slices.Contains(args.Keys, line) })
 	})
 }
 
 // changeKeys changes the lines of a user's file, and leaves each with its end:
 // qemu-ga leaves the last without.
-func (a *Agent) changeKeys(username string, change func(lines []string) []string) error {
-	a.keys.Lock() // one change must not undo another
-	defer a.keys.Unlock()
+func (a *Agent) changeKeys(ctx context.Context, username string, change func(lines []string) []string) error {
+	select { // one change must not undo another
+	case a.keys <- struct{}{}:
+		defer func() { <-a.keys }()
+	case <-ctx.Done(): // a user's home may be on a disk that does not answer
+		return ctx.Err()
+	}
 	file, err := a.keysOf(username)
 	if home := (noHome{}); errors.As(err, &home) {
 		return fmt.Errorf("failed to create directory '%s': %w", path.Dir(home.file), guest.Worded(home.err))

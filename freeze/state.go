@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -73,14 +74,32 @@ var foreign = state{Phase: Frozen, Why: "another agent"}
 
 // readState reads the state directory's file. It reports false if there is
 // none, or only that of an earlier boot. A file that cannot be understood is another agent's: it still says
-// that filesystems may be frozen.
+// that filesystems may be frozen. So does one that somebody else than root may
+// have written, but none of its words is believed: they name programs to be
+// run, and processes to be killed.
 func readState(dir string) (state, bool, error) {
-	text, err := os.ReadFile(filepath.Join(dir, stateName))
-	if errors.Is(err, fs.ErrNotExist) {
+	cannot := func(err error) error { return fmt.Errorf("cannot tell whether filesystems are frozen: %w", err) }
+	name := filepath.Join(dir, stateName)
+	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return state{}, false, nil
+	case errors.Is(err, unix.ELOOP):
+		return foreign, true, nil
+	case err != nil:
+		return state{}, false, cannot(err)
 	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
 	if err != nil {
-		return state{}, false, fmt.Errorf("cannot tell whether filesystems are frozen: %w", err)
+		return state{}, false, cannot(err)
+	}
+	if !info.Mode().IsRegular() || rootsOwn(name, info) != nil {
+		return foreign, true, nil
+	}
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return state{}, false, cannot(err)
 	}
 	var s state
 	if json.Unmarshal(text, &s) != nil || !s.valid() {
@@ -117,7 +136,8 @@ func (s state) write(dir string) (*os.File, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, stateName)
-	file, err := os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	// A link in its place is not followed.
+	file, err := os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
 	if err == nil {
 		_, err = file.Write(text)
 	}

@@ -86,11 +86,29 @@ func bindUnix(ctx context.Context, name string, uids []uint32) (*net.UnixListene
 		return nil, err
 	}
 	if len(uids) > 0 { // whatever the umask
-		if err := os.Chmod(name, openMode); err != nil {
+		if err := chmodSocket(name, openMode); err != nil {
 			return nil, errors.Join(err, ln.Close())
 		}
 	}
 	return ln.(*net.UnixListener), nil
+}
+
+// chmodSocket sets the mode of a socket, and of nothing else: in a directory
+// that others can change, a link to another file may be in its place by now.
+func chmodSocket(name string, mode uint32) error {
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || int(st.Uid) != os.Geteuid() {
+		return unix.EADDRINUSE // it is not the one that was just made
+	}
+	return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), mode)
 }
 
 // clearSocketPath removes the file or the dead socket at path.

@@ -276,3 +276,17 @@ func TestRetryListenerOpens(t *testing.T) {
 	require.NoError(t, l.Close())
 	require.NoFileExists(t, filepath.Join(dir, "s"))
 }
+
+// A link that somebody has put in the socket's place does not open another
+// file to everybody.
+func TestUnixModeFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	secret, link := filepath.Join(dir, "secret"), filepath.Join(dir, "ga.sock")
+	require.NoError(t, os.WriteFile(secret, nil, 0o600))
+	require.NoError(t, os.Symlink(secret, link))
+	require.Error(t, chmodSocket(link, openMode))
+	require.Error(t, chmodSocket(secret, openMode))
+	info, err := os.Stat(secret)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode().Perm())
+}

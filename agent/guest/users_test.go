@@ -93,3 +93,14 @@ func FuzzParseUtmp(f *testing.F) {
 		require.LessOrEqual(t, len(earliest(logins)), len(logins))
 	})
 }
+
+// endless is a utmp in which somebody logs in for ever.
+type endless struct{ record []byte }
+
+func (e endless) Read(p []byte) (int, error) { return copy(p, e.record), nil }
+
+func TestUtmpIsBounded(t *testing.T) {
+	logins, records := parseUtmp(endless{utmpRecord(utmpTime32, userProcess, "alice", 1, 0)}, utmpTime32)
+	require.Equal(t, maxUtmp/utmpTime32.size, records)
+	require.Len(t, logins, records)
+}

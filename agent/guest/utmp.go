@@ -30,6 +30,10 @@ func nativeUtmp() utmpLayout {
 	return utmpTime32
 }
 
+// maxUtmp bounds how much of the file is read, in bytes: it belongs to a group
+// of its own in many guests, whose programs could make it as long as a disk.
+const maxUtmp = 16 << 20
+
 // Offsets that all layouts share.
 const (
 	utmpUser    = 44
@@ -40,10 +44,12 @@ const (
 
 // parseUtmp reads utmp's records in the machine's byte order and returns the
 // logins among them and how many records there were of any kind. A record cut
-// short ends the list, as it does while one is being written.
+// short ends the list, as it does while one is being written, and so does the
+// bound.
 //
 //	07 00 00 00 | pid 4 | line 32 | id 4 | user 32 | host 256 | exit 4 | session | seconds, microseconds | ...
 func parseUtmp(r io.Reader, layout utmpLayout) (logins []Login, records int) {
+	r = io.LimitReader(r, maxUtmp)
 	rec := make([]byte, layout.size)
 	for {
 		if _, err := io.ReadFull(r, rec); err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"qemu-ga/agent"
 	"qemu-ga/agent/channel"
@@ -47,6 +50,8 @@ func main() {
 	// Caught and not ignored: what is ignored stays so in the programs that
 	// the agent starts.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// What the agent was itself started with is not for them either.
+	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
 	os.Exit(run(os.Args, os.Getenv, os.Stdout, os.Stderr))
 }
 

@@ -53,6 +53,7 @@ func TestSoakCommands(t *testing.T) {
 	s.agent = newAgent(t, ours, []string{"-l", os.DevNull})
 	s.agent.start()
 	m := &mixed{s: s, host: dial(t, s.agent.socket), file: filepath.Join(t.TempDir(), "file")}
+	m.endless = m.number("guest-file-open", `"path":"/dev/zero"`, "")
 
 	begun := time.Now()
 	m.until(commands / 10)
@@ -64,7 +65,7 @@ func TestSoakCommands(t *testing.T) {
 	stop()
 	last := s.rest()
 	t.Logf("%d commands in %v, %d execs and %d freezes among them", m.sent, time.Since(begun).Round(time.Second), m.execs, m.freezes)
-	t.Logf("misbehaved: %d half requests, %d deaf clients, %d floods, %d hang-ups", m.halves, m.deafs, m.floods, m.hangups)
+	t.Logf("misbehaved: %d half requests, %d deaf clients, %d deaf to 48 MiB, %d floods, %d hang-ups", m.halves, m.deafs, m.larges, m.floods, m.hangups)
 	t.Logf("after a tenth: %v", first)
 	t.Logf("after a half:  %v", calm)
 	t.Logf("at the end:    %v, at most %d kB resident in between", last, s.peak())
@@ -143,9 +144,11 @@ type mixed struct {
 	s               *scene
 	host            *host
 	file            string
+	endless         int64 // a file that is
 	sent, rounds    int
 	execs, freezes  int
 	halves, deafs   int
+	larges          int
 	floods, hangups int
 }
 
@@ -195,7 +198,7 @@ func (m *mixed) round() {
 	for _, command := range []string{
 		"guest-ping", "guest-info", "guest-get-osinfo", "guest-get-time", "guest-get-timezone",
 		"guest-get-host-name", "guest-get-users", "guest-get-load", "guest-get-cpustats", "guest-get-diskstats",
-		"guest-get-vcpus", "guest-get-disks", "guest-get-fsinfo", "guest-network-get-interfaces",
+		"guest-get-vcpus", "guest-get-disks", "guest-get-fsinfo", "guest-network-get-interfaces", "guest-network-get-route",
 		"guest-fsfreeze-status", "x-fsfreeze-report",
 	} {
 		require.Nil(m.s, m.call(command, "").Error, command)
@@ -239,11 +242,17 @@ func (m *mixed) exec() {
 }
 
 // misbehave has clients do what they should not, until stop is called: one
-// holds half a request, one asks and never reads, one sends anything, one
-// comes and goes.
+// holds half a request, one asks and never reads, two ask for as much as they
+// may and never read, one sends anything, one comes and goes.
 func (m *mixed) misbehave() (stop func()) {
 	done := make(chan struct{})
 	var all sync.WaitGroup
+	large := func(c net.Conn) {
+		_, _ = fmt.Fprintf(c, `{"execute":"guest-file-read","arguments":{"handle":%d,"count":%d}}`, m.endless, largest)
+		_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		_, _ = io.ReadFull(c, make([]byte, 1)) // so the reply has begun
+	}
+	var another int
 	for _, c := range []struct {
 		count *int
 		do    func(net.Conn)
@@ -257,6 +266,8 @@ func (m *mixed) misbehave() (stop func()) {
 				_, err = io.WriteString(c, `{"execute":"guest-info"}`)
 			}
 		}},
+		{&m.larges, large},
+		{&another, large},
 		{&m.floods, func(c net.Conn) {
 			go func() { _, _ = io.Copy(io.Discard, c) }()
 			junk, random := make([]byte, 64<<10), rand.NewChaCha8([32]byte{})
@@ -288,5 +299,6 @@ func (m *mixed) misbehave() (stop func()) {
 	return func() {
 		close(done)
 		all.Wait()
+		m.larges += another
 	}
 }

@@ -1,0 +1,102 @@
+package ground_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"qemu-ga/freeze/freezetest"
+)
+
+const (
+	// crowd is as many clients as an agent serves at once, less one.
+	crowd = 15
+	// largest is the most that a client may read at once, in bytes.
+	largest = 48 << 20
+	// maxPeak is how much memory an agent may ever have, in kB, with a crowd
+	// that wants all it can get: the bounds of its replies and requests, and
+	// what Go's heap takes on top.
+	maxPeak = 900 << 10
+)
+
+// TestMemoryOfACrowd has as many clients as may come ask for as much as they
+// may ask for, all at once, and read nothing; and others send requests as
+// large as they may be. The agent's memory is bounded, one more client is
+// served all the time, and in the end all of it is given back.
+func TestMemoryOfACrowd(t *testing.T) {
+	freezetest.Need(t)
+	s := &scene{T: t, probes: make(map[string]*prober)}
+	t.Cleanup(s.clear)
+	s.agent = newAgent(t, ours, []string{"-l", os.DevNull})
+	s.agent.start()
+	host := dial(t, s.agent.socket)
+	require.Equal(t, pingReply, host.ask(doPing))
+	before := s.rest().memory
+	file := filepath.Join(t.TempDir(), "large")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, os.Truncate(file, 2*largest))
+
+	served := func(what string) {
+		require.Equal(t, pingReply, host.ask(doPing), what)
+		t.Logf("%s: %d kB resident, at most %d", what, s.procStatus("VmRSS"), s.peak())
+	}
+	for _, path := range []string{file, "/dev/zero"} {
+		deaf := s.crowd(func(c net.Conn) {
+			_, _ = fmt.Fprintf(c, `{"execute":"guest-file-open","arguments":{"path":"%s"}}`, path)
+			var handle int
+			_, _ = fmt.Fscanf(c, "{\"return\": %d}\n", &handle)
+			_, _ = fmt.Fprintf(c, `{"execute":"guest-file-read","arguments":{"handle":%d,"count":%d}}`, handle, largest)
+			first := make([]byte, 1)
+			_, _ = io.ReadFull(c, first) // the reply has begun
+		})
+		served("deaf to reads of " + path)
+		for _, c := range deaf {
+			require.NoError(t, c.Close())
+		}
+	}
+	large := s.crowd(func(c net.Conn) {
+		_ = c.SetWriteDeadline(time.Now().Add(soon))
+		_, _ = io.WriteString(c, `{"execute":"guest-ping","id":"`)
+		for range 63 { // and no end
+			_, _ = io.WriteString(c, strings.Repeat("a", 1<<20))
+		}
+	})
+	served("requests as large as can be")
+	for _, c := range large {
+		require.NoError(t, c.Close())
+	}
+	after := s.rest().memory
+	t.Logf("at rest: %d kB resident, %d before", after, before)
+	require.Less(t, s.peak(), maxPeak)
+	require.Less(t, after, before+maxGrowth)
+}
+
+// crowd has a number of clients do the same at once.
+func (s *scene) crowd(do func(net.Conn)) (clients []net.Conn) {
+	s.Helper()
+	done := make(chan struct{})
+	for range crowd {
+		c, err := net.Dial("unix", s.agent.socket)
+		require.NoError(s, err)
+		clients = append(clients, c)
+		go func() {
+			do(c)
+			done <- struct{}{}
+		}()
+	}
+	for range crowd {
+		select {
+		case <-done:
+		case <-time.After(6 * soon):
+			s.Fatal("a client is stuck")
+		}
+	}
+	return clients
+}
