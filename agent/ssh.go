@@ -48,7 +48,11 @@ type authorizedKeys struct {
 // may log in by ssh, the last of the file first.
 func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, error) {
 	a.audit(ctx, "guest-ssh-get-authorized-keys called, user: "+clipped(args.Username, maxAudited))
-	file, err := a.keysOf(args.Username)
+	user, err := a.keyOwner(ctx, args.Username)
+	if err != nil {
+		return authorizedKeys{}, err
+	}
+	file, err := a.keysOf(user)
 	if home := (noHome{}); errors.As(err, &home) {
 		return authorizedKeys{}, notRead(home.file, home.err)
 	}
@@ -81,7 +85,7 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 			return empty{}, hushed{fmt.Errorf("invalid OpenSSH public key: '%s'", key), "invalid OpenSSH public key"}
 		}
 	}
-	return empty{}, a.changeKeys(args.Username, func(lines []string) []string {
+	return empty{}, a.changeKeys(ctx, args.Username, func(lines []string) []string {
 		if args.Reset {
 			lines = nil
 		}
@@ -99,17 +103,24 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 func (a *Agent) sshRemove(ctx context.Context, args sshRemoveArgs) (empty, error) {
 	a.audit(ctx, fmt.Sprintf("guest-ssh-remove-authorized-keys called, user: %s, keys: %d",
 		clipped(args.Username, maxAudited), len(args.Keys)))
-	return empty{}, a.changeKeys(args.Username, func(lines []string) []string {
+	return empty{}, a.changeKeys(ctx, args.Username, func(lines []string) []string {
 		return slices.DeleteFunc(lines, func(line string) bool { return slices.Contains(args.Keys, line) })
 	})
 }
 
 // changeKeys changes the lines of a user's file, and leaves each with its end:
 // qemu-ga leaves the last without.
-func (a *Agent) changeKeys(username string, change func(lines []string) []string) error {
-	a.keys.Lock() // one change must not undo another
-	defer a.keys.Unlock()
-	file, err := a.keysOf(username)
+func (a *Agent) changeKeys(ctx context.Context, username string, change func(lines []string) []string) error {
+	user, err := a.keyOwner(ctx, username)
+	if err != nil {
+		return err
+	}
+	done, err := a.keys.lock(ctx, guest.AuthorizedKeysName(user))
+	if err != nil {
+		return err
+	}
+	defer done()
+	file, err := a.keysOf(user)
 	if home := (noHome{}); errors.As(err, &home) {
 		return fmt.Errorf("failed to create directory '%s': %w", path.Dir(home.file), guest.Worded(home.err))
 	}
@@ -143,12 +154,17 @@ func (a *Agent) changeKeys(username string, change func(lines []string) []string
 	return nil
 }
 
-// keysOf finds a user's file.
-func (a *Agent) keysOf(username string) (*guest.AuthorizedKeys, error) {
-	user, err := a.root.LookupUser(username)
+// keyOwner finds a user.
+func (a *Agent) keyOwner(ctx context.Context, username string) (guest.User, error) {
+	user, err := a.root.LookupUser(ctx, username)
 	if err != nil {
-		return nil, fmt.Errorf("failed to lookup user '%s': %w", username, guest.Worded(err))
+		return user, fmt.Errorf("failed to lookup user '%s': %w", username, guest.Worded(err))
 	}
+	return user, nil
+}
+
+// keysOf finds a user's file.
+func (a *Agent) keysOf(user guest.User) (*guest.AuthorizedKeys, error) {
 	file, err := a.root.OpenAuthorizedKeys(user)
 	if err != nil {
 		return nil, noHome{guest.AuthorizedKeysName(user), err}
