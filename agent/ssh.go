@@ -85,7 +85,7 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 			return empty{}, hushed{fmt.Errorf("invalid OpenSSH public key: '%s'", key), "invalid OpenSSH public key"}
 		}
 	}
-	return empty{}, a.changeKeys(ctx, args.Username, func(lines []string) []string {
+	return empty{}, a.changeKeys(ctx, args.Username, true, func(lines []string) []string {
 		if args.Reset {
 			lines = nil
 		}
@@ -103,14 +103,15 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 func (a *Agent) sshRemove(ctx context.Context, args sshRemoveArgs) (empty, error) {
 	a.audit(ctx, fmt.Sprintf("guest-ssh-remove-authorized-keys called, user: %s, keys: %d",
 		clipped(args.Username, maxAudited), len(args.Keys)))
-	return empty{}, a.changeKeys(ctx, args.Username, func(lines []string) []string {
+	return empty{}, a.changeKeys(ctx, args.Username, false, func(lines []string) []string {
 		return slices.DeleteFunc(lines, func(line string) bool { return slices.Contains(args.Keys, line) })
 	})
 }
 
 // changeKeys changes the lines of a user's file, and leaves each with its end:
-// qemu-ga leaves the last without.
-func (a *Agent) changeKeys(ctx context.Context, username string, change func(lines []string) []string) error {
+// qemu-ga leaves the last without. create says to make the file where there is
+// none.
+func (a *Agent) changeKeys(ctx context.Context, username string, create bool, change func(lines []string) []string) error {
 	user, err := a.keyOwner(ctx, username)
 	if err != nil {
 		return err
@@ -132,16 +133,15 @@ func (a *Agent) changeKeys(ctx context.Context, username string, change func(lin
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return notRead(file.Name(), err)
 	}
+	if err != nil && !create {
+		return nil
+	}
 	var lines []string
 	if text := strings.TrimSuffix(string(data), "\n"); text != "" {
 		lines = strings.Split(text, "\n")
 	}
-	missing := err != nil
-	if lines = change(lines); len(lines) == 0 && missing {
-		return nil
-	}
 	var text strings.Builder
-	for _, line := range lines {
+	for _, line := range change(lines) {
 		text.WriteString(line)
 		text.WriteByte('\n')
 	}

@@ -136,6 +136,15 @@ var differences = []difference{
 		"`failed to lookup user 'U': No such user`", "a fault of theirs",
 	},
 	{
+		"ssh-links", "`.ssh` or `authorized_keys` that is a symbolic link", "is followed, or replaced", "is an error",
+		"the user can make one that leads to another's files, and the agent is root",
+	},
+	{
+		"ssh-unreadable", "a change of keys where there is something else in the place of `.ssh` or `authorized_keys`",
+		"nothing to remove, or an error of what is tried then", "the error of reading",
+		"a key that could not be looked for is not removed",
+	},
+	{
 		"ssh-line-end", "the end of `authorized_keys` after a change", "lacks its line end", "has its line end",
 		"other programs append to the file",
 	},

@@ -148,16 +148,15 @@ func withoutSizes(theirs, ours *reply) {
 		list, _ := object["return"].([]any)
 		return list
 	}
-	sized := map[string]bool{}
-	for _, e := range listOf(ours) {
-		if fs, ok := e.(map[string]any); ok && fs["total-bytes"] != nil {
-			sized[fmt.Sprint(fs["name"])] = true
+	our := listOf(ours)
+	for i, e := range listOf(theirs) {
+		their, _ := e.(map[string]any)
+		if i >= len(our) || their["total-bytes"] == nil {
+			continue
 		}
-	}
-	for _, e := range listOf(theirs) {
-		if fs, ok := e.(map[string]any); ok && fs["mountpoint"] != nil && !sized[fmt.Sprint(fs["name"])] {
+		if fs, ok := our[i].(map[string]any); ok && fs["mountpoint"] == their["mountpoint"] && fs["total-bytes"] == nil {
 			for _, size := range []string{"used-bytes", "total-bytes", "total-bytes-privileged"} {
-				delete(fs, size)
+				delete(their, size)
 			}
 		}
 	}
