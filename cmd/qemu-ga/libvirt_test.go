@@ -18,7 +18,8 @@ func TestLibvirt(t *testing.T) {
 	disks := []string{"ext4", "xfs"}
 	d := vm.StartDomain(t, guestConfig(vm.Config{
 		Disks: []vm.Disk{
-			{Name: "ext4", FS: "ext4"}, {Name: "xfs", FS: "xfs"},
+			{Name: "ext4", FS: "ext4"},
+			{Name: "xfs", FS: "xfs"},
 			{Name: "scsi", FS: "ext4", Device: map[string]any{"scsi-id": 3, "lun": 2}},
 		},
 		Modules:  []string{"virtio_scsi", "sd_mod"},
