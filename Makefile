@@ -42,8 +42,9 @@ test-faults: build ## the faults alone, and their table in .cache/faults.md
 	FAULTS_TABLE=$(CACHE)/faults.md $(GO) test -count=1 ./cmd/qemu-ga/faults/...
 	cat $(CACHE)/faults.md
 
-soak: build ## ROUNDS (200) deaths in a freeze, then COMMANDS (36000) at speed
+soak: build ## 10,000 programs, ROUNDS (200) deaths in a freeze, COMMANDS (36000) at speed
 	.ci/setup
+	EXEC_ROUNDS=10000 $(GO) test -count=1 -v -run TestExecLeavesNothing ./agent
 	SOAK_ROUNDS=$(ROUNDS) SOAK_COMMANDS=$(COMMANDS) $(GO) test -count=1 -v -timeout=3h -run TestSoak ./cmd/qemu-ga/faults/ground
 
 databases: build ## 20 snapshots of busy databases, with and without hooks

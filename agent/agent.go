@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -30,6 +31,10 @@ type Config struct {
 	// in bytes before Base64; of two outputs that are captured separately
 	// half of it each. 0 is 7 MiB.
 	ExecOutput int
+	// FileRead bounds what one guest-file-read returns, in bytes before
+	// Base64; a client that asks for more gets so much, and goes on with the
+	// next call. 0 is 7 MiB.
+	FileRead int
 	// Profiles names the profiles whose commands are enabled; none is
 	// ProfileFull. See CheckProfiles.
 	Profiles []string
@@ -57,6 +62,11 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// maxPayload is how much data a reply has unless configured, in bytes: in Base64
+// and with all around it that is 9.4 MiB, and libvirt ends its connection to an
+// agent whose reply is longer than 10 MiB.
+const maxPayload = 7 << 20
+
 // Agent is the guest agent: the command table, its policy and the sessions
 // that serve it. Its methods may be called from any goroutine.
 type Agent struct {
@@ -69,9 +79,10 @@ type Agent struct {
 	files    *fileTable
 	network  guest.NetworkView
 	paths    *guest.FilePolicy // nil is any
+	maxRead  int64             // bytes that one guest-file-read returns
 	children *childTable
 	clocks   clocks
-	keys     chan struct{} // has room for who changes a user's keys
+	keys     fileLocks // of users' keys
 	replies  replies
 
 	idle     idle
@@ -94,10 +105,11 @@ func New(cfg Config) *Agent {
 		version: cfg.Version, root: cfg.Root, engine: cfg.Freeze, log: cfg.Log,
 		policy: newPolicy(cfg.Profiles, cfg.Allow, cfg.Block),
 		files:  newFileTable(cfg.StateDir), paths: cfg.Files, network: cfg.Network,
+		maxRead:  int64(cmp.Or(cfg.FileRead, maxPayload)),
 		children: newChildTable(cfg.ExecOutput, cfg.Programs), clocks: clocksOf(cfg.Root),
 		table: table(), byName: make(map[string]*Command),
 		slots: make(chan struct{}, maxRunning), urgent: make(chan struct{}, maxUrgent),
-		large: make(chan struct{}, maxLarge), keys: make(chan struct{}, 1),
+		large: make(chan struct{}, maxLarge),
 		beat: beat{cfg.Alive, cfg.AliveEvery},
 	}
 	if cfg.Programs != nil && cfg.Programs.Empty() {

@@ -84,6 +84,11 @@ func (a *Agent) tell(ctx context.Context, name string, line *auditLine, err erro
 	a.log.LogAttrs(ctx, LevelAudit, text+", "+outcome, slog.String("peer", peerOf(ctx)))
 }
 
+// tellRefused writes the line of a privileged command that was not even begun.
+func (a *Agent) tellRefused(ctx context.Context, name string, err error) {
+	a.tell(ctx, name, &auditLine{text: name}, err)
+}
+
 // hushed is an error whose words may repeat a secret.
 type hushed struct {
 	error

@@ -45,6 +45,7 @@ func TestAudit(t *testing.T) {
 	require.NoError(t, os.MkdirAll(root+"/sys/devices/system/cpu/cpu0", 0o755))
 	require.NoError(t, os.WriteFile(root+"/etc/passwd", []byte("jo:x:1:1::/home/jo:\n"), 0o644))
 	a.children.byPID[1] = &child{ended: true}
+	tried := map[string]bool{}
 	for _, c := range []struct{ name, args, want string }{
 		{"guest-file-open", `{"path":"/dev/null"}`, "guest-file-open called, filepath: /dev/null, mode: r, result: handle 1000"},
 		{"guest-file-open", `{"path":"/nowhere/x","mode":"w+"}`, "guest-file-open called, filepath: /nowhere/x, mode: w+, failed: failed to open file '/nowhere/x' (mode: 'w+'): "},
@@ -67,9 +68,16 @@ func TestAudit(t *testing.T) {
 		{"guest-set-time", ``, "guest-set-time called, failed: cannot read the hardware clock: "},
 		{"guest-suspend-ram", ``, "guest-suspend-ram called\nguest-suspend-ram, failed: the requested suspend mode is not supported by the guest"},
 		{"guest-shutdown", `{"mode":"x"}`, "guest-shutdown called, mode: x\nguest-shutdown, failed: mode is invalid (valid values are: halt|powerdown|reboot"},
+		// Refused before it is begun; the words of the refusal repeat the request's.
+		{"guest-exec", `{"path":"/bin/sh","secret":1}`, "guest-exec, failed: its arguments are wrong"},
+		{"guest-set-user-password", `{"username":"jo","password":"secret","crypted":"c2VjcmV0"}`, "guest-set-user-password, failed: its arguments are wrong"},
+		{"guest-file-read", `{"handle":"secret"}`, ""},
+		{"guest-suspend-disk", ``, "guest-suspend-disk called\nguest-suspend-disk, failed: the requested suspend mode is not supported by the guest"},
+		{"guest-suspend-hybrid", ``, "guest-suspend-hybrid called\nguest-suspend-hybrid, failed: the requested suspend mode is not supported by the guest"},
 		{"guest-ping", ``, ""},
 		{"guest-get-osinfo", ``, ""},
 	} {
+		tried[c.name] = true
 		log.Reset()
 		reply := answered(t, a, c.name, c.args)
 		lines := lines(log)
@@ -79,6 +87,13 @@ func TestAudit(t *testing.T) {
 			require.Contains(t, line, want[i])
 			require.NotContains(t, line, "secret")
 			require.NotContains(t, line, "c2VjcmV0")
+		}
+	}
+	for _, c := range table() {
+		if !tried[c.Name] && c.is(privileged) {
+			require.Contains(t, []string{
+				"guest-fsfreeze-freeze", "guest-fsfreeze-freeze-list", "guest-fsfreeze-thaw", "guest-fstrim",
+			}, c.Name, "TestAuditFreeze has only these")
 		}
 	}
 	log.Reset()
@@ -130,15 +145,24 @@ func TestAuditFreeze(t *testing.T) {
 	c.fail(`{"execute":"guest-exec","arguments":{"path":"/bin/true"}}`)
 	c.call(`{"execute":"guest-fsfreeze-thaw"}`)
 	c.call(`{"execute":"guest-fstrim"}`)
+	c.fail(`{"execute":"guest-fsfreeze-freeze","arguments":{"x-timeout":0}}`)
+	c.call(`{"execute":"guest-fsfreeze-freeze-list","arguments":{"mountpoints":["/mnt/audited"]}}`)
+	c.call(`{"execute":"guest-fsfreeze-thaw"}`)
 	at := 0
 	for _, want := range []string{
 		`msg="guest-fsfreeze called"`,
 		`msg="executing fsfreeze hook with arg 'freeze'"`,
 		`msg="guest-fsfreeze-freeze, result: 1 filesystems are frozen" peer="the test"`,
+		`msg="guest-exec, failed: Command guest-exec has been disabled: the command is not allowed: the agent is in frozen state" peer="the test"`,
 		`msg="guest-fsthaw called"`,
 		`msg="executing fsfreeze hook with arg 'thaw'"`,
 		`msg="guest-fsfreeze-thaw, result: 1 filesystems were thawed" peer="the test"`,
 		`msg="guest-fstrim called, result: 1 filesystems were asked" peer="the test"`,
+		`msg="guest-fsfreeze called"`,
+		`msg="guest-fsfreeze-freeze, failed: cannot freeze for 0 seconds: `,
+		`msg="guest-fsfreeze called"`,
+		`msg="guest-fsfreeze-freeze-list, result: 1 filesystems are frozen" peer="the test"`,
+		`msg="guest-fsfreeze-thaw, result: 1 filesystems were thawed" peer="the test"`,
 	} {
 		i := strings.Index(log.String()[at:], want)
 		require.GreaterOrEqual(t, i, 0, "%s is not behind %s", want, log.String()[:at])

@@ -139,6 +139,9 @@ func command[A, R any](name string, handler func(*Agent, context.Context, A) (R,
 				if f, ok := any(args).(forehand); ok && err == error(qapi.ErrBase64) { //nolint:errorlint // never wrapped
 					return nil, f.first(a, err)
 				}
+				if traits&privileged != 0 {
+					a.tellRefused(ctx, name, hushed{err, "its arguments are wrong"})
+				}
 				return nil, err
 			}
 			if traits&privileged == 0 {

@@ -86,6 +86,9 @@ func TestSetMemoryBlocks(t *testing.T) {
 		answered(t, a, "guest-set-memory-blocks", `{"mem-blks":[{"phys-index":0,"online":false},
 		{"phys-index":1,"online":true,"can-offline":true},{"phys-index":2,"online":false},{"phys-index":-1,"online":true}]}`))
 	require.Equal(t, "offline", string(contents(t, string(a.root)+dir+"memory0/state")))
+	require.JSONEq(t, `{"return": [{"phys-index": 0, "response": "operation-not-supported", "error-code": 2}]}`,
+		answered(t, treeOf(t, nil), "guest-set-memory-blocks", `{"mem-blks":[{"phys-index":0,"online":false}]}`),
+		"a kernel without memory hotplug")
 	require.Equal(t, "onlinee\n", string(contents(t, string(a.root)+dir+"memory1/state")), "the word alone is written")
 }
 

@@ -9,10 +9,6 @@ import (
 )
 
 const (
-	// maxOutput is how much of a process's output is kept unless configured,
-	// in bytes: in Base64 and with all around it that is 9.4 MiB, and libvirt
-	// ends its connection to an agent whose reply is longer than 10 MiB.
-	maxOutput = 7 << 20
 	// maxHeld is how much is kept of all processes that were not asked for.
 	maxHeld = 64 << 20
 	// firstPiece and lastPiece are how large the pieces are that an output

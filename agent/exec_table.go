@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"sync"
@@ -45,12 +46,9 @@ type childTable struct {
 }
 
 // newChildTable makes a table that keeps up to limit bytes of a process's
-// outputs, 0 is maxOutput, and runs the programs that allow covers, nil is any.
+// outputs, 0 is maxPayload, and runs the programs that allow covers, nil is any.
 func newChildTable(limit int, allow *guest.PathList) *childTable {
-	if limit == 0 {
-		limit = maxOutput
-	}
-	return &childTable{limit: limit, allow: allow, byPID: map[int64]*child{}}
+	return &childTable{limit: cmp.Or(limit, maxPayload), allow: allow, byPID: map[int64]*child{}}
 }
 
 // start starts a process and returns its number.

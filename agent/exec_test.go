@@ -125,9 +125,9 @@ func TestExecTruncates(t *testing.T) {
 	for _, c := range []struct {
 		bytes     int
 		truncated bool
-	}{{maxOutput / 2, false}, {maxOutput/2 + 1, true}, {3 * maxOutput, true}} {
+	}{{maxPayload / 2, false}, {maxPayload/2 + 1, true}, {3 * maxPayload, true}} {
 		status := ended(t, a, script(fmt.Sprintf("busybox head -c %d /dev/zero; echo done >&2", c.bytes), captureSeparated))
-		require.Len(t, status.OutData, maxOutput/2)
+		require.Len(t, status.OutData, maxPayload/2)
 		require.Equal(t, c.truncated, *status.OutTruncated)
 		require.Equal(t, "done\n", string(status.ErrData), "the rest is read, so that the process ends")
 		require.False(t, *status.ErrTruncated)

@@ -12,8 +12,9 @@ import (
 	"qemu-ga/agent/qapi"
 )
 
-// maxRead bounds what one guest-file-read returns, in bytes, as in qemu-ga.
-const maxRead = 48 << 20
+// maxCount is the largest number of bytes that may be asked for at once, as in
+// qemu-ga.
+const maxCount = 48 << 20
 
 // fileOpenArgs are the arguments of guest-file-open.
 type fileOpenArgs struct {
@@ -34,6 +35,7 @@ type fileReadArgs struct {
 	// Handle is what guest-file-open returned.
 	Handle int64 `json:"handle"`
 	// Count is how many bytes to read at most: 4096 if missing, up to 48 MiB.
+	// Of more than 7 MiB so much is returned.
 	Count *int64 `json:"count,omitzero"`
 }
 
@@ -162,9 +164,11 @@ func (a *Agent) fileClose(ctx context.Context, args fileHandleArgs) (empty, erro
 	return empty{}, nil
 }
 
-// fileRead answers guest-file-read. Reads from a file, at its position. While
-// other clients' large replies are being sent it may return less than was asked
-// for, as it does at the end of the file, and 256 KiB at least.
+// fileRead answers guest-file-read. Reads from a file, at its position. A reply
+// has up to 7 MiB of it ([file] read-limit in qemu-ga.conf), whatever was asked
+// for: libvirt takes no longer ones. While other clients' large replies are being
+// sent it may have less, and 256 KiB at least. The rest is there for the next
+// call.
 func (a *Agent) fileRead(ctx context.Context, args fileReadArgs) (fileRead, error) {
 	s, err := a.files.take(ctx, args.Handle)
 	if err != nil {
@@ -175,9 +179,10 @@ func (a *Agent) fileRead(ctx context.Context, args fileReadArgs) (fileRead, erro
 	if args.Count != nil {
 		count = *args.Count
 	}
-	if count < 0 || count > maxRead {
+	if count < 0 || count > maxCount {
 		return fileRead{}, badCount(count)
 	}
+	count = min(count, a.maxRead)
 	if err := s.flush(); err != nil {
 		return fileRead{}, fmt.Errorf("failed to flush file: %w", guest.Worded(err))
 	}

@@ -98,7 +98,7 @@ func (s *stream) likelyRest() int {
 	if err != nil || st.Size-at < 4096 { // files in /proc have no size
 		return 4096
 	}
-	return int(min(st.Size-at+1, maxRead))
+	return int(min(st.Size-at+1, maxCount))
 }
 
 // write takes data, and tells how many of its bytes it took: all unless there

@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -85,9 +86,9 @@ func TestFileReadsAndTheEnd(t *testing.T) {
 	require.Equal(t, fileRead{0, qapi.Base64{}, false}, readBack(t, a, h, 0))
 	written(t, a, h, "!")
 	sought(t, a, h, -6, unix.SEEK_END)
-	require.Equal(t, fileRead{6, qapi.Base64("world!"), true}, readBack(t, a, h, maxRead))
+	require.Equal(t, fileRead{6, qapi.Base64("world!"), true}, readBack(t, a, h, maxCount))
 
-	for _, count := range []int64{-1, maxRead + 1} {
+	for _, count := range []int64{-1, maxCount + 1} {
 		_, err := a.fileRead(t.Context(), fileReadArgs{h, &count})
 		require.ErrorContains(t, err, "is invalid for argument count")
 		_, err = a.fileWrite(t.Context(), fileWriteArgs{h, nil, &count})
@@ -107,10 +108,34 @@ func TestFileLargeReads(t *testing.T) {
 	a, path := New(Config{}), filepath.Join(t.TempDir(), "f")
 	want := bytes.Repeat([]byte("0123456789abcdef"), 300_000)
 	require.NoError(t, os.WriteFile(path, want, 0o600))
-	got := readBack(t, a, opened(t, a, path, "r"), maxRead)
+	got := readBack(t, a, opened(t, a, path, "r"), maxCount)
 	require.True(t, got.EOF)
 	require.True(t, bytes.Equal(want, got.Buf))
 	require.Less(t, cap(got.Buf), len(want)+64<<10, "memory for what is there, not for what is asked for")
+}
+
+// What is too long for a reply is read by the next call, and only that says
+// that the end was met.
+func TestFileRepliesFitLibvirt(t *testing.T) {
+	a, path := New(Config{}), filepath.Join(t.TempDir(), "f")
+	want := bytes.Repeat([]byte("0123456789abcdef"), 500_000)
+	require.NoError(t, os.WriteFile(path, want, 0o600))
+	h := opened(t, a, path, "r")
+	ask := fmt.Sprintf(`{"handle":%d,"count":%d}`, h, maxCount)
+	reply := answered(t, a, "guest-file-read", ask)
+	require.Contains(t, reply, `"count": 7340032, `)
+	require.Contains(t, reply, `"eof": false`)
+	require.Greater(t, len(reply), libvirtReply*9/10, "what fits is there")
+	require.Less(t, len(reply), libvirtReply-1000)
+	got := readBack(t, a, h, maxCount)
+	require.True(t, got.EOF)
+	require.True(t, bytes.Equal(want[maxPayload:], got.Buf))
+
+	a = New(Config{FileRead: maxCount}) // as qemu-ga has it
+	require.Len(t, readBack(t, a, opened(t, a, path, "r"), maxCount).Buf, len(want))
+	a = New(Config{FileRead: 10})
+	require.Equal(t, fileRead{4, want[:4], false}, readBack(t, a, opened(t, a, path, "r"), 4))
+	require.Equal(t, fileRead{10, want[:10], false}, readBack(t, a, opened(t, a, path, "r"), 11))
 }
 
 func TestFileAppendAndModes(t *testing.T) {
@@ -205,7 +230,7 @@ func TestFilePipeLosesNothing(t *testing.T) {
 	}
 	_, err = a.fileClose(t.Context(), fileHandleArgs{w})
 	require.NoError(t, err)
-	got = append(got, readBack(t, a, r, maxRead).Buf...)
+	got = append(got, readBack(t, a, r, maxCount).Buf...)
 	require.True(t, bytes.Equal(all, got))
 }
 

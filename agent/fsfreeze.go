@@ -58,6 +58,7 @@ func (a *Agent) freezeList(ctx context.Context, args freezeListArgs) (int64, err
 }
 
 func (a *Agent) freeze(ctx context.Context, points []string, timeout *int64) (int64, error) {
+	a.announce(ctx, "guest-fsfreeze called")
 	req := freeze.Request{Mountpoints: points, By: peerOf(ctx)}
 	if timeout != nil {
 		if *timeout < 1 || *timeout > maxTimeout {
@@ -65,7 +66,6 @@ func (a *Agent) freeze(ctx context.Context, points []string, timeout *int64) (in
 		}
 		req.Timeout = time.Duration(*timeout) * time.Second
 	}
-	a.announce(ctx, "guest-fsfreeze called")
 	count, err := a.engine.Freeze(ctx, req)
 	a.outcome(ctx, "%d filesystems are frozen", count)
 	return int64(count), err

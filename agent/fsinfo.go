@@ -72,7 +72,7 @@ type ccwAddress struct {
 
 // fsInfo answers guest-get-fsinfo. Lists the mounted filesystems that lie on
 // disks, the last mounted first, each once. One that does not answer within two
-// seconds is listed without sizes.
+// seconds, or that other mounts hide, is listed without sizes.
 func (a *Agent) fsInfo(ctx context.Context, _ noArgs) ([]filesystem, error) {
 	mounted, err := a.root.Filesystems(ctx)
 	if err != nil {

@@ -88,7 +88,9 @@ func (s *scratch) serve(t testing.TB, stream []byte) string {
 	atRest := func() bool {
 		a.children.mu.Lock()
 		defer a.children.mu.Unlock()
-		return len(a.slots)+len(a.keys)+a.children.running == 0
+		a.keys.mu.Lock()
+		defer a.keys.mu.Unlock()
+		return len(a.slots)+len(a.keys.busy)+a.children.running == 0
 	}
 	if !atRest() {
 		require.Eventually(t, atRest, soon, time.Millisecond)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"qemu-ga/agent/guest"
 	"qemu-ga/freeze/freezetest"
 )
 
@@ -156,4 +158,42 @@ func TestFsInfoBesideAHungMount(t *testing.T) {
 		got, _ := sizes()
 		return got["/mnt/net/d"] != nil
 	}, soon, 10*time.Millisecond)
+}
+
+// TestKeysBesideAHungHome has a user's home lie on a server that is dead: the
+// keys of others can be changed, and who waits for that home may give up.
+func TestKeysBesideAHungHome(t *testing.T) {
+	freezetest.Need(t)
+	root := t.TempDir()
+	for _, dir := range []string{"/etc", "/net", "/home/jo"} {
+		require.NoError(t, os.MkdirAll(root+dir, 0o755))
+	}
+	users := fmt.Sprintf("ann:x:0:0::/net/d:\njo:x:%d:%d::/home/jo:\n", os.Getuid(), os.Getgid())
+	require.NoError(t, os.WriteFile(root+"/etc/passwd", []byte(users), 0o644))
+	m := mountHanging(t, root+"/net")
+	t.Cleanup(func() {
+		m.revive()
+		require.NoError(t, unix.Unmount(root+"/net", 0))
+		_ = m.dev.Close()
+	})
+	a := New(Config{Root: guest.Root(root)})
+	add := func(ctx context.Context, user string) error {
+		_, err := a.sshAdd(ctx, sshAddArgs{Username: user, Keys: []string{"ssh-rsa A"}})
+		return err
+	}
+	_, err := os.Stat(root + "/net/d")
+	require.NoError(t, err)
+	m.hung.Store(true)
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- add(t.Context(), "ann") }()
+	require.Eventually(t, func() bool { return len(m.held) > 0 }, soon, time.Millisecond, "it hangs")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { second <- add(ctx, "ann") }()
+	require.NoError(t, add(t.Context(), "jo"))
+	require.Equal(t, "ssh-rsa A\n", string(contents(t, root+"/home/jo/.ssh/authorized_keys")))
+	cancel()
+	require.ErrorIs(t, <-second, context.Canceled)
+	m.revive()
+	require.Error(t, <-first, "nothing can be made there")
+	require.Error(t, add(t.Context(), "ann"))
 }

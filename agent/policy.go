@@ -70,9 +70,11 @@ func (a *Agent) look(req qapi.Request) (*Command, error) {
 	switch {
 	case c == nil:
 		return nil, qapi.NotFound(req.Name)
-	case !a.enabled(c):
-		return nil, qapi.Disabled(req.Name)
-	default:
+	case a.enabled(c):
 		return c, nil
+	case a.standstill():
+		return nil, qapi.Frozen(req.Name)
+	default:
+		return nil, qapi.Disabled(req.Name)
 	}
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"testing"
 
@@ -59,6 +60,17 @@ func TestBlockedCommand(t *testing.T) {
 	require.Equal(t, "The command guest-get-Time has not been found", desc)
 }
 
+// What a host may not run is in the log, if it would have been.
+func TestPolicyRefusalsAreLogged(t *testing.T) {
+	log := &shared{}
+	cfg := Config{Log: slog.New(slog.NewTextHandler(log, nil)), Block: []string{"guest-exec", "guest-get-osinfo"}}
+	c := dial(t, newAgent(t, cfg, freeze.Config{}))
+	c.fail(`{"execute":"guest-exec","arguments":{"path":"/bin/sh"}}`)
+	c.fail(`{"execute":"guest-get-osinfo"}`)
+	require.Contains(t, log.String(), `msg="guest-exec, failed: Command guest-exec has been disabled: the command is not allowed" peer="the test"`)
+	require.NotContains(t, log.String(), "guest-get-osinfo")
+}
+
 // While filesystems are frozen what touches no disk is served, blocked or not,
 // and nothing else.
 func TestPolicyWhileFrozen(t *testing.T) {
@@ -73,7 +85,10 @@ func TestPolicyWhileFrozen(t *testing.T) {
 	require.Equal(t, "1", c.call(freezeRequest))
 	require.ElementsMatch(t, safe, enabledCommands(t, c))
 	require.Equal(t, "{}", c.call(`{"execute":"guest-ping"}`))
-	c.fail(`{"execute":"guest-get-time"}`)
+	class, desc := c.fail(`{"execute":"guest-get-time"}`)
+	require.Equal(t, "CommandNotFound", class)
+	// Tests of hosts look for one half of this or the other.
+	require.Equal(t, "Command guest-get-time has been disabled: the command is not allowed: the agent is in frozen state", desc)
 	require.Equal(t, "1", c.call(thawRequest))
 	c.fail(`{"execute":"guest-ping"}`)
 }

@@ -14,7 +14,7 @@ const (
 	smallReply = 256 << 10
 	// maxReplies bounds the data that counts, of all replies that are being
 	// made or sent: two of the largest.
-	maxReplies = 2 * maxRead
+	maxReplies = 2 * maxCount
 	// lingering is how long a reply may be on its way before its client has to
 	// give way to others.
 	lingering = 30 * time.Second

@@ -26,7 +26,7 @@ func largeFile(t *testing.T, a *Agent) string {
 
 // readAll is the request to read as much of a file as may be.
 func readAll(handle string) string {
-	return fmt.Sprintf(`{"execute":"guest-file-read","arguments":{"handle":%s,"count":%d}}`, handle, maxRead)
+	return fmt.Sprintf(`{"execute":"guest-file-read","arguments":{"handle":%s,"count":%d}}`, handle, maxCount)
 }
 
 // read asks for as much of a file as may be, and tells how much came.
@@ -52,7 +52,7 @@ func held(a *Agent) int {
 // take all the memory for such.
 func deaf(t *testing.T, a *Agent) (clients []*client) {
 	t.Helper()
-	for i := range maxReplies / maxRead {
+	for i := range maxReplies / maxCount {
 		c := dial(t, a)
 		c.send(readAll(largeFile(t, a)))
 		require.Eventually(t, func() bool {
@@ -69,10 +69,10 @@ func deaf(t *testing.T, a *Agent) (clients []*client) {
 // much memory and no more. Others read in small pieces meanwhile, and lose
 // nothing.
 func TestLargeReplies(t *testing.T) {
-	a := newAgent(t, Config{}, freeze.Config{})
+	a := newAgent(t, Config{FileRead: maxCount}, freeze.Config{})
 	c, file := dial(t, a), largeFile(t, a)
 	count, eof := c.read(file)
-	require.Equal(t, maxRead, count, "one client has all that it asks for")
+	require.Equal(t, maxCount, count, "one client has all that it asks for")
 	require.False(t, eof)
 	require.Eventually(t, func() bool { return held(a) == 0 }, soon, time.Millisecond)
 
@@ -106,16 +106,16 @@ func TestLargeReplies(t *testing.T) {
 	require.Equal(t, "{}", c.call(pingRequest))
 
 	require.NoError(t, deafs[0].conn.Close())
-	require.Eventually(t, func() bool { return held(a) == maxReplies-maxRead }, soon, time.Millisecond)
+	require.Eventually(t, func() bool { return held(a) == maxReplies-maxCount }, soon, time.Millisecond)
 	require.Contains(t, c.call(status), `"out-data"`, "it was not forgotten")
 	count, _ = c.read(zero)
-	require.Equal(t, maxRead, count)
+	require.Equal(t, maxCount, count)
 }
 
 // A client that takes too long over a large reply loses its connection when
 // others want the room.
 func TestLargeRepliesGiveWay(t *testing.T) {
-	a := newAgent(t, Config{}, freeze.Config{})
+	a := newAgent(t, Config{FileRead: maxCount}, freeze.Config{})
 	c, file := dial(t, a), largeFile(t, a)
 	deafs := deaf(t, a)
 	a.replies.mu.Lock()
@@ -137,17 +137,17 @@ func TestLargeRepliesGiveWay(t *testing.T) {
 // What is read for a client that has given up holds memory until its command
 // ends.
 func TestLargeRepliesOfTheGone(t *testing.T) {
-	a := newAgent(t, Config{}, freeze.Config{})
+	a := newAgent(t, Config{FileRead: maxCount}, freeze.Config{})
 	end := make(chan struct{})
 	a.byName["hangs"] = command("hangs", func(_ *Agent, ctx context.Context, _ noArgs) (empty, error) {
-		shareOf(ctx).holds(maxRead)
+		shareOf(ctx).holds(maxCount)
 		<-end
 		return empty{}, nil
 	}, bulky)
 	c := dial(t, a)
 	c.send(`{"execute":"hangs"}` + syncRequest)
 	require.Equal(t, `"sync"`, string(c.next().ID))
-	require.Equal(t, maxRead, held(a))
+	require.Equal(t, maxCount, held(a))
 	close(end)
 	require.Eventually(t, func() bool { return held(a) == 0 }, soon, time.Millisecond)
 }
@@ -159,9 +159,9 @@ func TestShare(t *testing.T) {
 	require.True(t, one.holds(2*maxReplies), "alone it may be any size")
 	require.True(t, other.holds(smallReply))
 	require.False(t, other.holds(smallReply+1))
-	require.True(t, one.holds(maxRead))
-	require.True(t, other.holds(maxRead))
-	require.False(t, other.holds(maxRead+1))
+	require.True(t, one.holds(maxCount))
+	require.True(t, other.holds(maxCount))
+	require.False(t, other.holds(maxCount+1))
 	require.True(t, other.holds(0))
 	require.Equal(t, []*share{one}, r.holders)
 	one.release()

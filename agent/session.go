@@ -179,6 +179,9 @@ func (s *session) serve(ctx context.Context, it item) error {
 	s.count(it.req.Name, -1)
 	c, err := s.agent.look(it.req)
 	if err != nil {
+		if known := s.agent.byName[it.req.Name]; known != nil && known.is(privileged) {
+			s.agent.tellRefused(ctx, known.Name, err)
+		}
 		return s.answer(it.req, nil, nil, err)
 	}
 	var room *share

@@ -116,7 +116,7 @@ func TestFreezeOfSeveralSessions(t *testing.T) {
 	require.Equal(t, `"frozen"`, two.call(statusRequest))
 	class, desc := two.fail(freezeRequest)
 	require.Equal(t, "CommandNotFound", class)
-	require.Equal(t, "Command guest-fsfreeze-freeze has been disabled: the command is not allowed", desc)
+	require.Equal(t, "Command guest-fsfreeze-freeze has been disabled: the command is not allowed: the agent is in frozen state", desc)
 	require.NoError(t, one.conn.Close())
 	require.Equal(t, `"frozen"`, two.call(statusRequest))
 	require.Contains(t, two.call(`{"execute":"x-fsfreeze-report"}`), `"asked-by": "the test"`)

@@ -49,7 +49,11 @@ type authorizedKeys struct {
 // may log in by ssh, the last of the file first.
 func (a *Agent) sshGet(ctx context.Context, args sshUserArgs) (authorizedKeys, error) {
 	a.audit(ctx, "guest-ssh-get-authorized-keys called, user: "+clipped(args.Username, maxAudited))
-	file, err := a.keysOf(args.Username)
+	user, err := a.keyOwner(ctx, args.Username)
+	if err != nil {
+		return authorizedKeys{}, err
+	}
+	file, err := a.keysOf(user)
 	if home := (noHome{}); errors.As(err, &home) {
 		return authorizedKeys{}, notRead(home.file, home.err)
 	}
@@ -87,7 +91,7 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 			return empty{}, hushed{fmt.Errorf("invalid OpenSSH public key: '%s'", key), "invalid OpenSSH public key"}
 		}
 	}
-	return empty{}, a.changeKeys(ctx, args.Username, func(lines []string) []string {
+	return empty{}, a.changeKeys(ctx, args.Username, true, func(lines []string) []string {
 		if args.Reset {
 			lines = nil
 		}
@@ -105,21 +109,25 @@ func (a *Agent) sshAdd(ctx context.Context, args sshAddArgs) (empty, error) {
 func (a *Agent) sshRemove(ctx context.Context, args sshRemoveArgs) (empty, error) {
 	a.audit(ctx, fmt.Sprintf("guest-ssh-remove-authorized-keys called, user: %s, keys: %d",
 		clipped(args.Username, maxAudited), len(args.Keys)))
-	return empty{}, a.changeKeys(ctx, args.Username, func(lines []string) []string {
+	return empty{}, a.changeKeys(ctx, args.Username, false, func(lines []string) []string {
 		return slices.DeleteFunc(lines, func(line string) bool { return slices.Contains(args.Keys, line) })
 	})
 }
 
 // changeKeys changes the lines of a user's file, and leaves each with its end:
-// qemu-ga leaves the last without.
-func (a *Agent) changeKeys(ctx context.Context, username string, change func(lines []string) []string) error {
-	select { // one change must not undo another
-	case a.keys <- struct{}{}:
-		defer func() { <-a.keys }()
-	case <-ctx.Done(): // a user's home may be on a disk that does not answer
-		return ctx.Err()
+// qemu-ga leaves the last without. create says to make the file where there is
+// none.
+func (a *Agent) changeKeys(ctx context.Context, username string, create bool, change func(lines []string) []string) error {
+	user, err := a.keyOwner(ctx, username)
+	if err != nil {
+		return err
 	}
-	file, err := a.keysOf(username)
+	done, err := a.keys.lock(ctx, guest.AuthorizedKeysName(user))
+	if err != nil {
+		return err
+	}
+	defer done()
+	file, err := a.keysOf(user)
 	if home := (noHome{}); errors.As(err, &home) {
 		return fmt.Errorf("failed to create directory '%s': %w", path.Dir(home.file), guest.Worded(home.err))
 	}
@@ -131,16 +139,15 @@ func (a *Agent) changeKeys(ctx context.Context, username string, change func(lin
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return notRead(file.Name(), err)
 	}
+	if err != nil && !create {
+		return nil
+	}
 	var lines []string
 	if text := strings.TrimSuffix(string(data), "\n"); text != "" {
 		lines = strings.Split(text, "\n")
 	}
-	missing := err != nil
-	if lines = change(lines); len(lines) == 0 && missing {
-		return nil
-	}
 	var text strings.Builder
-	for _, line := range lines {
+	for _, line := range change(lines) {
 		text.WriteString(line)
 		text.WriteByte('\n')
 	}
@@ -153,12 +160,17 @@ func (a *Agent) changeKeys(ctx context.Context, username string, change func(lin
 	return nil
 }
 
-// keysOf finds a user's file.
-func (a *Agent) keysOf(username string) (*guest.AuthorizedKeys, error) {
-	user, err := a.root.LookupUser(username)
+// keyOwner finds a user.
+func (a *Agent) keyOwner(ctx context.Context, username string) (guest.User, error) {
+	user, err := a.root.LookupUser(ctx, username)
 	if err != nil {
-		return nil, fmt.Errorf("failed to lookup user '%s': %w", username, guest.Worded(err))
+		return user, fmt.Errorf("failed to lookup user '%s': %w", username, guest.Worded(err))
 	}
+	return user, nil
+}
+
+// keysOf finds a user's file.
+func (a *Agent) keysOf(user guest.User) (*guest.AuthorizedKeys, error) {
 	file, err := a.root.OpenAuthorizedKeys(user)
 	if err != nil {
 		return nil, noHome{guest.AuthorizedKeysName(user), err}

@@ -66,7 +66,7 @@ func (k *AuthorizedKeys) Read() ([]byte, error) {
 	// A FIFO or device in its place must not make the agent wait.
 	fd, err := unix.Openat(dir, keysFile, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, refuseLink(err, unix.ELOOP)
+		return nil, refuseLink(dir, keysFile, err)
 	}
 	f := os.NewFile(uintptr(fd), k.Name())
 	defer func() { _ = f.Close() }()
@@ -116,7 +116,7 @@ func (k *AuthorizedKeys) Write(data []byte) error {
 // openDir opens the user's directory for ssh.
 func (k *AuthorizedKeys) openDir() (int, error) {
 	fd, err := unix.Openat(k.home, sshDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	return fd, refuseLink(err, unix.ENOTDIR, unix.ELOOP)
+	return fd, refuseLink(k.home, sshDir, err)
 }
 
 // makeDir opens the directory, and makes it if it is missing.
@@ -170,13 +170,11 @@ func (k *AuthorizedKeys) own(fd int) error {
 	return unix.Fchown(fd, k.user.UID, k.user.GID)
 }
 
-// refuseLink words the errors by which the kernel says that it met a symbolic
-// link.
-func refuseLink(err error, codes ...unix.Errno) error {
-	for _, code := range codes {
-		if errors.Is(err, code) {
-			return errors.New("symbolic links are not followed there, nor what is no directory")
-		}
+// refuseLink words the error of opening a name where that is a symbolic link.
+func refuseLink(dir int, name string, err error) error {
+	var st unix.Stat_t
+	if err == nil || unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return err
 	}
-	return err
+	return errors.New("symbolic links are not followed there")
 }

@@ -22,6 +22,14 @@ func (r Root) SetClock(t time.Time) error {
 	return unix.Settimeofday(&tv)
 }
 
+const (
+	// clockLimit is how long another program may have the hardware clock: the
+	// kernel gives it to one at a time, and a guest that was asleep may have
+	// more than one set it.
+	clockLimit = 2 * time.Second
+	clockRetry = 20 * time.Millisecond
+)
+
 // RTC is the guest's hardware clock. It knows whole seconds.
 type RTC struct {
 	dev   *os.File
@@ -32,9 +40,10 @@ type RTC struct {
 // OpenRTC opens the hardware clock. fs.ErrNotExist is the error on a guest
 // that has none.
 func (r Root) OpenRTC() (*RTC, error) {
-	dev, err := r.Open("/dev/rtc0")
-	if errors.Is(err, fs.ErrNotExist) {
-		dev, err = r.Open("/dev/rtc")
+	dev, err := r.openClock()
+	for end := time.Now().Add(clockLimit); errors.Is(err, unix.EBUSY) && time.Now().Before(end); {
+		time.Sleep(clockRetry)
+		dev, err = r.openClock()
 	}
 	if err != nil {
 		return nil, err
@@ -45,6 +54,15 @@ func (r Root) OpenRTC() (*RTC, error) {
 		_ = f.Close()
 	}
 	return &RTC{dev: dev, local: local, zone: r.Zone}, nil
+}
+
+// openClock opens the device of the hardware clock.
+func (r Root) openClock() (*os.File, error) {
+	dev, err := r.Open("/dev/rtc0")
+	if errors.Is(err, fs.ErrNotExist) {
+		dev, err = r.Open("/dev/rtc")
+	}
+	return dev, err
 }
 
 // Close closes the clock's device.

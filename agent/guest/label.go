@@ -23,7 +23,7 @@ const (
 // kernel does so by itself under most policies, but not for what was made
 // under another one, or moved there.
 func (r Root) labelForSSH(fd int) error {
-	if unix.Access(r.Path(selinuxDir+"/enforce"), unix.F_OK) != nil {
+	if !r.exists(selinuxDir + "/enforce") {
 		return nil
 	}
 	label, err := fileLabel(fd)

@@ -52,13 +52,13 @@ func (r Root) MemoryBlocks() ([]MemoryBlock, error) {
 }
 
 // SetMemoryBlock takes a block on- or offline. The error is fs.ErrNotExist if
-// there is no such block, errors.ErrUnsupported if the
-// kernel has no switch for it, or what the kernel says.
+// there is no such block, errors.ErrUnsupported if the kernel has no switch for
+// it, or for any, or what the kernel says.
 func (r Root) SetMemoryBlock(index uint64, online bool) error {
 	dir := memoryBlock(index)
 	state, err := r.firstLine(dir + "/state")
 	if errors.Is(err, fs.ErrNotExist) {
-		if unix.Access(r.Path(dir), unix.F_OK) != nil {
+		if r.exists(memoryDir) && !r.exists(dir) {
 			return unix.ENOENT
 		}
 		return errors.ErrUnsupported

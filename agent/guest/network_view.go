@@ -78,7 +78,7 @@ func (v NetworkView) of(all []Interface, isDevice func(name string) bool, routed
 // hasDevice tells whether a link is a device, as the kernel has drivers for
 // them, and nothing that was made of software.
 func (r Root) hasDevice(link string) bool {
-	return unix.Access(r.Path("/sys/class/net/"+link+"/device"), unix.F_OK) == nil
+	return r.exists("/sys/class/net/" + link + "/device")
 }
 
 // toAll tells a default route.

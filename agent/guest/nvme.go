@@ -28,6 +28,9 @@ const (
 	getLogPage = 0x02
 	healthLog  = 0x02
 	healthSize = 512
+	// keepEvent leaves the event that says of a change to who waits for it: to
+	// read the page takes it away otherwise.
+	keepEvent = 1 << 15
 	// allNamespaces asks for the whole controller's log.
 	allNamespaces = 0xffffffff
 	// nvmeLimit is how long the disk may take, in milliseconds.
@@ -57,17 +60,23 @@ func (r Root) NVMeHealth(node string) *NVMeHealth {
 	var pin runtime.Pinner // the kernel gets the address as a number
 	pin.Pin(&page[0])
 	defer pin.Unpin()
-	command := nvmePassthruCmd{
-		opcode: getLogPage, nsid: allNamespaces,
-		addr: uint64(uintptr(unsafe.Pointer(&page[0]))), dataLen: healthSize,
-		cdw10:         healthLog | (healthSize/4-1)<<16, // the page, and its length less one
-		timeoutMillis: nvmeLimit,
-	}
+	command := healthCommand()
+	command.addr = uint64(uintptr(unsafe.Pointer(&page[0])))
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), nvmeAdminCmd, uintptr(unsafe.Pointer(&command)))
 	if errno != 0 {
 		return nil
 	}
 	return parseHealth(page)
+}
+
+// healthCommand asks for the page; where it goes is yet to be said.
+func healthCommand() nvmePassthruCmd {
+	return nvmePassthruCmd{
+		opcode: getLogPage, nsid: allNamespaces, dataLen: healthSize,
+		// The page, and its length in words of 4 bytes less one.
+		cdw10:         healthLog | keepEvent | (healthSize/4-1)<<16,
+		timeoutMillis: nvmeLimit,
+	}
 }
 
 // parseHealth reads the log page of the NVM Express specification: warning 1,

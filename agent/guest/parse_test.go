@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"os"
 	"path/filepath"
@@ -89,6 +90,9 @@ func TestParseHealth(t *testing.T) {
 		DataUnitsRead: Count128{Lo: 7}, ErrorLogEntries: Count128{Hi: 9},
 	}, parseHealth(page))
 	require.Nil(t, parseHealth(page[:100]))
+	// NVM Express: page 2 (bits 0 to 7), retain asynchronous event (15), 127
+	// words of 4 bytes and one (16 to 31).
+	require.EqualValues(t, 0x007f8002, healthCommand().cdw10)
 	require.Nil(t, Root("/").NVMeHealth("/dev/null"))
 	require.Nil(t, Root("/").NVMeHealth("/dev/none"))
 }
@@ -97,20 +101,26 @@ func TestLookupUser(t *testing.T) {
 	r := tree(t, map[string]string{"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n+::::::\nbad:x:no:1::/:\n" +
 		strings.Repeat("x", 200_000) + ":x:1:1::/:\njo:x:1000:1001:Jo,,,:/home/jo:/bin/sh"})
 	t.Setenv("PATH", "/usr/bin")
-	user, err := r.LookupUser("jo")
+	user, err := r.LookupUser(t.Context(), "jo")
 	require.NoError(t, err)
 	require.Equal(t, User{"jo", 1000, 1001, "/home/jo"}, user)
 	for _, name := range []string{"", "bad", "+", "j", "1000"} {
-		_, err := r.LookupUser(name)
+		_, err := r.LookupUser(t.Context(), name)
 		require.ErrorIs(t, err, ErrNoUser, name)
 	}
 	// Who is not in the file is asked for elsewhere, by name and not by number.
 	program(t, r, "/usr/bin/getent", "#!/bin/sh\n[ \"$*\" = '-- passwd ann' ] || [ \"$3\" = 2000 ] || exit 2\necho ann:x:2000:2000::/net/ann:/bin/sh\n")
-	user, err = r.LookupUser("ann")
+	user, err = r.LookupUser(t.Context(), "ann")
 	require.NoError(t, err)
 	require.Equal(t, User{"ann", 2000, 2000, "/net/ann"}, user)
-	_, err = r.LookupUser("2000")
+	_, err = r.LookupUser(t.Context(), "2000")
 	require.ErrorIs(t, err, ErrNoUser)
+	// A directory service that does not answer.
+	program(t, r, "/usr/bin/getent", "#!/bin/sh\nsleep 100 & wait\n")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = r.LookupUser(ctx, "ann")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
 func TestNaturally(t *testing.T) {

@@ -3,12 +3,16 @@ package guest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // User is an entry of the user database.
@@ -23,8 +27,9 @@ type User struct {
 var ErrNoUser = errors.New("no such user")
 
 // LookupUser finds a user in /etc/passwd, or, by getent(1), where else the
-// guest has users: in a directory service, or with systemd-homed.
-func (r Root) LookupUser(name string) (User, error) {
+// guest has users: in a directory service, or with systemd-homed. That is given
+// up when ctx is done.
+func (r Root) LookupUser(ctx context.Context, name string) (User, error) {
 	f, err := r.Open("/etc/passwd")
 	if err == nil {
 		user, ok := findUser(f, name)
@@ -33,8 +38,11 @@ func (r Root) LookupUser(name string) (User, error) {
 			return user, nil
 		}
 	}
-	if user, ok := findUser(bytes.NewReader(r.getent("passwd", name)), name); ok {
+	if user, ok := findUser(bytes.NewReader(r.getent(ctx, "passwd", name)), name); ok {
 		return user, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return User{}, err
 	}
 	return User{}, ErrNoUser
 }
@@ -60,16 +68,18 @@ func findUser(rd io.Reader, name string) (User, bool) {
 	}
 }
 
-// getent asks the guest's name services; no answer is nil.
-func (r Root) getent(database, key string) []byte {
+// getent asks the guest's name services; no answer is nil. One whose server is
+// away may take as long as it likes, and is killed when ctx is done.
+func (r Root) getent(ctx context.Context, database, key string) []byte {
 	file, err := r.lookPath("getent")
 	if err != nil {
 		return nil
 	}
-	cmd := &exec.Cmd{
-		Path: file, Args: []string{"getent", "--", database, key},
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-	}
+	cmd := exec.CommandContext(ctx, file, "--", database, key)
+	cmd.Args[0] = "getent"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) } // and what it has started
+	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
 		return nil

@@ -75,8 +75,8 @@ func (r Root) placeByDriver(disk *Disk, driver string, parts []string) bool {
 	switch driver {
 	case "virtio-pci":
 		disk.BusType = BusVirtio
-		if onSCSI {
-			disk.BusType, disk.Unit = BusSCSI, scsi.lun
+		if onSCSI { // without the target libvirt takes it for that of target 0
+			disk.BusType, disk.Target, disk.Unit = BusSCSI, scsi.target, scsi.lun
 		}
 	case "ata_piix": // a port per IDE bus, on which the target is the unit
 		if port, ok := r.portIndex(parts); ok && onSCSI {

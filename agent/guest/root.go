@@ -80,6 +80,10 @@ func (r Root) Open(name string) (*os.File, error) {
 
 func (r Root) isSystem() bool { return r == "/" || r == "" }
 
+// exists tells whether the guest has a file or directory name that can be
+// reached.
+func (r Root) exists(name string) bool { return unix.Access(r.Path(name), unix.F_OK) == nil }
+
 // below joins root and name without resolving anything.
 func (r Root) below(name string) string {
 	if r.isSystem() {

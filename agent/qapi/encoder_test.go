@@ -105,12 +105,13 @@ func TestReturnUnsupported(t *testing.T) {
 
 func TestFail(t *testing.T) {
 	for want, err := range map[string]error{
-		`"GenericError", "desc": "cannot a: \"b\""`:                                            errors.New(`cannot a: "b"`),
-		`"GenericError", "desc": "value '7'"`:                                                  qapi.Errorf("value '%d'", 7),
-		`"GenericError", "desc": "x"`:                                                          &qapi.Error{Desc: "x"},
-		`"CommandNotFound", "desc": "The command x has not been found"`:                        qapi.NotFound("x"),
-		`"CommandNotFound", "desc": "hint: The command x has not been found"`:                  fmt.Errorf("hint: %w", qapi.NotFound("x")),
-		`"CommandNotFound", "desc": "Command x has been disabled: the command is not allowed"`: qapi.Disabled("x"),
+		`"GenericError", "desc": "cannot a: \"b\""`:                                                                          errors.New(`cannot a: "b"`),
+		`"GenericError", "desc": "value '7'"`:                                                                                qapi.Errorf("value '%d'", 7),
+		`"GenericError", "desc": "x"`:                                                                                        &qapi.Error{Desc: "x"},
+		`"CommandNotFound", "desc": "The command x has not been found"`:                                                      qapi.NotFound("x"),
+		`"CommandNotFound", "desc": "hint: The command x has not been found"`:                                                fmt.Errorf("hint: %w", qapi.NotFound("x")),
+		`"CommandNotFound", "desc": "Command x has been disabled: the command is not allowed"`:                               qapi.Disabled("x"),
+		`"CommandNotFound", "desc": "Command x has been disabled: the command is not allowed: the agent is in frozen state"`: qapi.Frozen("x"),
 	} {
 		var out bytes.Buffer
 		require.NoError(t, qapi.NewEncoder(&out).Fail(qapi.Value{}, err))

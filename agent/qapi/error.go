@@ -34,13 +34,22 @@ func NotFound(name string) *Error {
 	return &Error{CommandNotFound, "The command " + clip(name) + " has not been found"}
 }
 
-// Disabled returns the error for a command that exists but may not run now:
-// blocked, not in the allow list, or not safe while filesystems are frozen.
+// Disabled returns the error for a command that exists but may not run:
+// blocked, or not in the allow list.
 func Disabled(name string) *Error {
 	return &Error{
 		CommandNotFound,
 		"Command " + clip(name) + " has been disabled: the command is not allowed",
 	}
+}
+
+// Frozen returns the error for a command that is not safe while filesystems
+// are frozen. qemu-ga gave the reason up to version 9.0 and says no more than
+// Disabled since; hosts look for either.
+func Frozen(name string) *Error {
+	e := Disabled(name)
+	e.Desc += ": the agent is in frozen state"
+	return e
 }
 
 // asError returns err in the form a client sees. A wrapped *Error keeps its

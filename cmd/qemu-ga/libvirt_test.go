@@ -17,7 +17,12 @@ import (
 func TestLibvirt(t *testing.T) {
 	disks := []string{"ext4", "xfs"}
 	d := vm.StartDomain(t, guestConfig(vm.Config{
-		Disks:    []vm.Disk{{Name: "ext4", FS: "ext4"}, {Name: "xfs", FS: "xfs"}},
+		Disks: []vm.Disk{
+			{Name: "ext4", FS: "ext4"},
+			{Name: "xfs", FS: "xfs"},
+			{Name: "scsi", FS: "ext4", Device: map[string]any{"scsi-id": 3, "lun": 2}},
+		},
+		Modules:  []string{"virtio_scsi", "sd_mod"},
 		Programs: []string{"chpasswd"}, Files: passwordFiles(t),
 	}))
 	d.Sh("ip link set lo up; ip addr add 192.0.2.7/24 dev lo")
@@ -52,7 +57,10 @@ func TestLibvirt(t *testing.T) {
 
 	t.Run("information", func(t *testing.T) {
 		d := d.In(t)
+		d.Sh("mkdir /mnt/scsi; until mount /dev/sda /mnt/scsi; do sleep 0.1; done")
 		filesystems := d.VirshDomain("domfsinfo")
+		require.Regexp(t, `/mnt/scsi +sda +ext4 +sdc`, filesystems, "by its target: libvirt calls it sdc")
+		d.Sh("umount /mnt/scsi")
 		require.Regexp(t, `/mnt/ext4 +vda +ext4 +vda`, filesystems)
 		require.Regexp(t, `/mnt/xfs +vdb +xfs +vdb`, filesystems)
 

@@ -173,7 +173,7 @@ func serve(o options, getenv func(string) string, report *daemonReport, manager 
 		Version: version, Root: "/", Freeze: engine, StateDir: o.stateDir,
 		Profiles: o.profiles, Allow: o.allow, Block: o.block, Idle: rest.giveBack, Log: logger,
 		Alive: func() { tell("WATCHDOG=1") }, AliveEvery: manager.period,
-		Programs: o.policy.programs.list(), Files: o.files(), ExecOutput: o.policy.output, Network: o.network,
+		Programs: o.policy.programs.list(), Files: o.files(), ExecOutput: o.policy.output, FileRead: o.policy.maxRead, Network: o.network,
 	})
 	dropCapabilities(a, engine, o, restored, logger)
 	if a.Permits("guest-fsfreeze-freeze") {

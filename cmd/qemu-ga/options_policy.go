@@ -17,6 +17,7 @@ import (
 type policyOptions struct {
 	programs, read, write pathsValue
 	output                int // bytes of a process's output that are kept; 0 is the agent's default
+	maxRead               int // bytes that one guest-file-read returns; 0 is the agent's default
 }
 
 // nothing is how a list of paths without paths is written.
@@ -113,8 +114,9 @@ func (o *options) policyWarnings() []string {
 // sizeValue is a number of bytes.
 type sizeValue int
 
-// maxSize keeps what the agent holds in memory bounded.
-const maxSize = 32 << 20
+// maxSize keeps what the agent holds in memory bounded: it is what qemu-ga has
+// one guest-file-read return.
+const maxSize = 48 << 20
 
 // set implements value.
 func (v *sizeValue) set(text string) error {

@@ -65,6 +65,7 @@ var settings = []setting{
 	{"exec", "output-limit", func(o *options) value { return (*sizeValue)(&o.policy.output) }, false},
 	{"file", "read", func(o *options) value { return &o.policy.read }, false},
 	{"file", "write", func(o *options) value { return &o.policy.write }, false},
+	{"file", "read-limit", func(o *options) value { return (*sizeValue)(&o.policy.maxRead) }, false},
 	{"network", "order", func(o *options) value { return (*orderValue)(&o.network.KernelOrder) }, false},
 	{"network", "physical-only", func(o *options) value { return (*boolValue)(&o.network.PhysicalOnly) }, false},
 	{"network", "exclude", func(o *options) value { return (*patternsValue)(&o.network.Exclude) }, false},

@@ -80,6 +80,7 @@ func TestParseOptions(t *testing.T) {
 		"--exec-allow=/a --exec-allow /b/*,/c":      with(func(o *options) { o.policy.programs = pathsValue{true, []string{"/a", "/b/*", "/c"}} }),
 		"--exec-allow=none":                         with(func(o *options) { o.policy.programs = pathsValue{given: true} }),
 		"--exec-output-limit=4096":                  with(func(o *options) { o.policy.output = 4096 }),
+		"--file-read-limit=50331648":                with(func(o *options) { o.policy.maxRead = 48 << 20 }),
 		"--file-read=/a/** --file-write=none": with(func(o *options) {
 			o.policy.read, o.policy.write = pathsValue{true, []string{"/a/**"}}, pathsValue{given: true}
 		}),

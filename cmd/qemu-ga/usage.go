@@ -52,6 +52,7 @@ Commands
       --file-write=FILE,...     the only files guest-file-open writes, or "none".
                             In FILE * stands for text without /, and /** at the
                             end for all that lies below
+      --file-read-limit=BYTES   that one guest-file-read returns (7340032)
       --network-order=ORDER     of interfaces: physical (first) or kernel
       --network-physical-only=BOOL  leave out bridges, tunnels and the like (false)
       --network-exclude=NAME,...    interfaces left out, such as veth*

@@ -30,7 +30,8 @@ var libvirtdScript string
 var domainXML string
 
 // StartDomain boots a guest by a libvirt of its own: libvirtd runs in
-// namespaces that end, with all in them, when the test does.
+// namespaces that end, with all in them, when the test does. A disk with a
+// Device is one of a virtio-scsi controller, with that scsi-id and lun.
 func StartDomain(t testing.TB, config Config) *Domain {
 	t.Helper()
 	Tools(t, "libvirtd", "virsh", "qemu-system-x86_64")
@@ -68,10 +69,17 @@ func (d *Domain) xml(config Config) string {
 	d.t.Helper()
 	parsed, err := template.New("domain").Funcs(template.FuncMap{"xml": escape}).Parse(domainXML)
 	require.NoError(d.t, err)
-	type disk struct{ Serial, Path, Target string }
+	type disk struct {
+		Serial, Path, Target string
+		SCSI                 map[string]any // its scsi-id and lun
+	}
 	var disks []disk
 	for i, which := range config.Disks {
-		disks = append(disks, disk{which.Name, d.images[which.Name].path, "vd" + string(rune('a'+i))})
+		bus := "vd"
+		if which.Device != nil {
+			bus = "sd"
+		}
+		disks = append(disks, disk{which.Name, d.images[which.Name].path, bus + string(rune('a'+i)), which.Device})
 	}
 	var text strings.Builder
 	require.NoError(d.t, parsed.Execute(&text, map[string]any{

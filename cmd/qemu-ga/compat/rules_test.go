@@ -23,6 +23,8 @@ var rules = []rule{
 	{"own-commands", func(_, ours *reply) { ours.value = withoutOwn(ours.value) }},
 	{"list-order", each(sortedByName)},
 	{"dump-order", each(sortedLists)},
+	{"hidden-sizes", withoutSizes},
+	{"frozen-reason", func(_, ours *reply) { ours.value = withoutFrozen(ours.value) }},
 }
 
 // each makes a rule of a change to one value.
@@ -124,6 +126,40 @@ func withoutOwn(v any) any {
 		info["supported_commands"] = slices.DeleteFunc(list, func(c any) bool { return own(nameOf(c)) })
 	}
 	return v
+}
+
+// withoutFrozen takes the reason from the refusal of a command while filesystems
+// are frozen.
+func withoutFrozen(v any) any {
+	reply, _ := v.(map[string]any)
+	fault, _ := reply["error"].(map[string]any)
+	desc, _ := fault["desc"].(string)
+	if refusal, ok := strings.CutSuffix(desc, ": the command is not allowed: the agent is in frozen state"); ok {
+		fault["desc"] = refusal + ": the command is not allowed"
+	}
+	return v
+}
+
+// withoutSizes takes from their filesystems the sizes that ours do not have:
+// those of the filesystem that hides them.
+func withoutSizes(theirs, ours *reply) {
+	listOf := func(r *reply) []any {
+		object, _ := r.value.(map[string]any)
+		list, _ := object["return"].([]any)
+		return list
+	}
+	our := listOf(ours)
+	for i, e := range listOf(theirs) {
+		their, _ := e.(map[string]any)
+		if i >= len(our) || their["total-bytes"] == nil {
+			continue
+		}
+		if fs, ok := our[i].(map[string]any); ok && fs["mountpoint"] == their["mountpoint"] && fs["total-bytes"] == nil {
+			for _, size := range []string{"used-bytes", "total-bytes", "total-bytes-privileged"} {
+				delete(their, size)
+			}
+		}
+	}
 }
 
 // sortedByName sorts lists of disks, processors and blocks of memory.

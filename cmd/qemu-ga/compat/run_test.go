@@ -55,6 +55,8 @@ func play(t *testing.T, p program, s script, guide transcript) transcript {
 	for i, step := range s.steps {
 		want := 0
 		switch {
+		case guide == nil && step.differs != nil:
+			want = answers(step.differs.theirs) // it may be longer than what the socket holds
 		case guide == nil:
 		case step.differs != nil:
 			want = answers(step.differs.ours)

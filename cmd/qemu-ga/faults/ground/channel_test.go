@@ -136,7 +136,7 @@ var channelFaults = []fault{
 				"thaw: "+other.askFor(doThaw, time.Second))
 			return answer
 		},
-		told: "status: frozen; freeze: error: Command guest-fsfreeze-freeze has been disabled: the command is not allowed; thaw: 2",
+		told: "status: frozen; freeze: error: Command guest-fsfreeze-freeze has been disabled: the command is not allowed: the agent is in frozen state; thaw: 2",
 	},
 	{
 		name: "freeze twice", did: "freeze, freeze, thaw", limit: watchTime,
@@ -144,7 +144,7 @@ var channelFaults = []fault{
 			s.freeze()
 			return join(s.ask("freeze", doFreeze), s.ask("thaw", doThaw))
 		},
-		told: "freeze: error: Command guest-fsfreeze-freeze has been disabled: the command is not allowed; thaw: 2",
+		told: "freeze: error: Command guest-fsfreeze-freeze has been disabled: the command is not allowed: the agent is in frozen state; thaw: 2",
 	},
 	{
 		name: "thaw twice", did: "freeze, thaw, thaw", limit: watchTime,

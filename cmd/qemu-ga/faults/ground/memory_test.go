@@ -34,7 +34,7 @@ func TestMemoryOfACrowd(t *testing.T) {
 	freezetest.Need(t)
 	s := &scene{T: t, probes: make(map[string]*prober)}
 	t.Cleanup(s.clear)
-	s.agent = newAgent(t, ours, []string{"-l", os.DevNull})
+	s.agent = newAgent(t, ours, []string{"-l", os.DevNull, fmt.Sprintf("--file-read-limit=%d", largest)})
 	s.agent.start()
 	host := dial(t, s.agent.socket)
 	require.Equal(t, pingReply, host.ask(doPing))
