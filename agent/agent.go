@@ -110,7 +110,7 @@ func New(cfg Config) *Agent {
 		table: table(), byName: make(map[string]*Command),
 		slots: make(chan struct{}, maxRunning), urgent: make(chan struct{}, maxUrgent),
 		large: make(chan struct{}, maxLarge),
-		beat: beat{cfg.Alive, cfg.AliveEvery},
+		beat:  beat{cfg.Alive, cfg.AliveEvery},
 	}
 	if cfg.Programs != nil && cfg.Programs.Empty() {
 		a.policy.disable("guest-exec")

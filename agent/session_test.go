@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"qemu-ga/agent/guest"
 	"qemu-ga/freeze"
 	"qemu-ga/freeze/freezetest"
 )
@@ -191,10 +192,15 @@ func TestFreezesHaveTheirOwnPlaces(t *testing.T) {
 // A change of keys that waits for another, which hangs, ends when its client
 // gives up on it.
 func TestChangesOfKeysDoNotPileUp(t *testing.T) {
-	a := newAgent(t, Config{}, freeze.Config{})
-	a.keys <- struct{}{}
+	jo, _ := guestOfJo(t)
+	a := newAgent(t, Config{Root: jo.root}, freeze.Config{})
+	user, err := a.keyOwner(t.Context(), "jo")
+	require.NoError(t, err)
+	done, err := a.keys.lock(t.Context(), guest.AuthorizedKeysName(user))
+	require.NoError(t, err)
+	defer done()
 	c := dial(t, a)
-	c.send(`{"execute":"guest-ssh-remove-authorized-keys","arguments":{"username":"root","keys":[]}}` + syncRequest)
+	c.send(`{"execute":"guest-ssh-remove-authorized-keys","arguments":{"username":"jo","keys":[]}}` + syncRequest)
 	require.Equal(t, `"sync"`, string(c.next().ID))
 	require.Eventually(t, func() bool { return len(a.slots) == 0 }, soon, time.Millisecond)
 }
