@@ -192,8 +192,9 @@ func TestFreezesHaveTheirOwnPlaces(t *testing.T) {
 // A change of keys that waits for another, which hangs, ends when its client
 // gives up on it.
 func TestChangesOfKeysDoNotPileUp(t *testing.T) {
+	a := newAgent(t, Config{}, freeze.Config{})
 	jo, _ := guestOfJo(t)
-	a := newAgent(t, Config{Root: jo.root}, freeze.Config{})
+	a.root = jo.root
 	user, err := a.keyOwner(t.Context(), "jo")
 	require.NoError(t, err)
 	done, err := a.keys.lock(t.Context(), guest.AuthorizedKeysName(user))
