@@ -29,7 +29,7 @@ func debianPackage(d *debian) {
 	d.Push("/usr/local/sbin/udevadm", []byte("#!/bin/sh\nid -Z >"+scriptDomain+"\nexec /usr/bin/udevadm \"$@\"\n"), 0o755)
 	d.must("restorecon", "-R", "/usr/local/sbin")
 	d.forget()
-	said := d.asAdministrator("dpkg --install " + oldPackage)
+	said := d.asAdministrator("PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin dpkg --install " + oldPackage)
 	require.NotContains(d.t, said, "could not be installed")
 	d.t.Logf("%s\ndenied: %s", said, d.denialsOf(""))
 	require.Contains(d.t, string(d.Pull(scriptDomain)), ":dpkg_script_t:")
