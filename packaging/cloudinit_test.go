@@ -53,7 +53,7 @@ func TestUserDataInstalls(t *testing.T) {
 		"CentOS":  {"FILE/x.rpm", []string{"yum"}, "yum install -y ./x.rpm"},
 		"SUSE":    {"FILE/x.rpm", []string{"zypper", "dnf"}, "zypper --non-interactive --no-gpg-checks install --force-resolution ./x.rpm"},
 		"Alpine":  {"FILE/x.apk", []string{"apk"}, "apk del --quiet qemu-guest-agent\napk add --allow-untrusted ./x.apk"},
-		"Arch":    {"FILE/x.pkg.tar.zst", []string{"pacman", "systemctl"}, "pacman -U --noconfirm ./x.pkg.tar.zst\nsystemctl enable --now qemu-guest-agent"},
+		"Arch":    {"FILE/x.pkg.tar.zst", []string{"pacman", "systemctl"}, "pacman -U --noconfirm --ask=4 ./x.pkg.tar.zst\nsystemctl enable --now qemu-guest-agent"},
 		"unknown": {"FILE/x.zip", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,9 +29,7 @@ func managers(root string) map[string]manager {
 		"pacman", "--root", root, "--dbpath", root + "/var/lib/pacman", "--cachedir", root + "/var/cache/pacman",
 		"--logfile", root + "/var/log/pacman.log", "--config", root + "/etc/pacman.conf", "--noconfirm",
 	}
-	with := func(command []string, more ...string) []string {
-		return append(command[:len(command):len(command)], more...)
-	}
+	with := func(command []string, more ...string) []string { return slices.Concat(command, more) }
 	return map[string]manager{
 		"rpm": {"rpm", with(rpm, "-U"), with(rpm, "-e")},
 		"dnf": {"rpm", with(dnf, "install"), with(dnf, "remove")},
