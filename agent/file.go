@@ -164,7 +164,7 @@ func (a *Agent) fileClose(ctx context.Context, args fileHandleArgs) (empty, erro
 
 // fileRead answers guest-file-read. Reads from a file, at its position. While
 // other clients' large replies are being sent it may return less than was asked
-// for, as it does at the end of the file, and 256 KiB at least.
+// for, but 256 KiB, though the file's end was not met.
 func (a *Agent) fileRead(ctx context.Context, args fileReadArgs) (fileRead, error) {
 	s, err := a.files.take(ctx, args.Handle)
 	if err != nil {
