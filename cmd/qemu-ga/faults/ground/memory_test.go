@@ -20,10 +20,12 @@ const (
 	crowd = 15
 	// largest is the most that a client may read at once, in bytes.
 	largest = 48 << 20
-	// maxPeak is how much memory an agent may ever have, in kB, with a crowd
-	// that wants all it can get: the bounds of its replies and requests, and
-	// what Go's heap takes on top.
-	maxPeak = 900 << 10
+	// maxReplyPeak is how much memory it may have for replies, in kB: two of
+	// the largest, and as much that is to be collected.
+	maxReplyPeak = 192 << 10
+	// maxPeak is how much memory an agent may ever have, in kB: four requests
+	// as large as may be take most of it.
+	maxPeak = 640 << 10
 )
 
 // TestMemoryOfACrowd has as many clients as may come ask for as much as they
@@ -38,7 +40,7 @@ func TestMemoryOfACrowd(t *testing.T) {
 	s.agent.start()
 	host := dial(t, s.agent.socket)
 	require.Equal(t, pingReply, host.ask(doPing))
-	before := s.rest().memory
+	before := s.rest()
 	file := filepath.Join(t.TempDir(), "large")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	require.NoError(t, os.Truncate(file, 2*largest))
@@ -47,7 +49,7 @@ func TestMemoryOfACrowd(t *testing.T) {
 		require.Equal(t, pingReply, host.ask(doPing), what)
 		t.Logf("%s: %d kB resident, at most %d", what, s.procStatus("VmRSS"), s.peak())
 	}
-	for _, path := range []string{file, "/dev/zero"} {
+	for i, path := range []string{file, "/dev/zero"} {
 		deaf := s.crowd(func(c net.Conn) {
 			_, _ = fmt.Fprintf(c, `{"execute":"guest-file-open","arguments":{"path":"%s"}}`, path)
 			var handle int
@@ -60,6 +62,9 @@ func TestMemoryOfACrowd(t *testing.T) {
 		for _, c := range deaf {
 			require.NoError(t, c.Close())
 		}
+		require.Less(t, s.peak(), maxReplyPeak)
+		// Their files stay open; the rest of them is gone soon.
+		require.Eventually(t, func() bool { return s.descriptors() <= before.files+crowd*(i+1) }, soon, 10*time.Millisecond)
 	}
 	large := s.crowd(func(c net.Conn) {
 		_ = c.SetWriteDeadline(time.Now().Add(soon))
@@ -73,9 +78,9 @@ func TestMemoryOfACrowd(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 	after := s.rest().memory
-	t.Logf("at rest: %d kB resident, %d before", after, before)
+	t.Logf("at rest: %d kB resident, %d before", after, before.memory)
 	require.Less(t, s.peak(), maxPeak)
-	require.Less(t, after, before+maxGrowth)
+	require.Less(t, after, before.memory+maxGrowth)
 }
 
 // crowd has a number of clients do the same at once.
