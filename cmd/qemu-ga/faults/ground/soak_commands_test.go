@@ -53,7 +53,6 @@ func TestSoakCommands(t *testing.T) {
 	s.agent = newAgent(t, ours, []string{"-l", os.DevNull})
 	s.agent.start()
 	m := &mixed{s: s, host: dial(t, s.agent.socket), file: filepath.Join(t.TempDir(), "file")}
-	m.endless = m.number("guest-file-open", `"path":"/dev/zero"`, "")
 
 	begun := time.Now()
 	m.until(commands / 10)
@@ -65,7 +64,7 @@ func TestSoakCommands(t *testing.T) {
 	stop()
 	last := s.rest()
 	t.Logf("%d commands in %v, %d execs and %d freezes among them", m.sent, time.Since(begun).Round(time.Second), m.execs, m.freezes)
-	t.Logf("misbehaved: %d half requests, %d deaf clients, %d deaf to 48 MiB, %d floods, %d hang-ups", m.halves, m.deafs, m.larges, m.floods, m.hangups)
+	t.Logf("misbehaved: %d half requests, %d deaf clients, %d floods, %d hang-ups", m.halves, m.deafs, m.floods, m.hangups)
 	t.Logf("after a tenth: %v", first)
 	t.Logf("after a half:  %v", calm)
 	t.Logf("at the end:    %v, at most %d kB resident in between", last, s.peak())
@@ -150,11 +149,9 @@ type mixed struct {
 	s               *scene
 	host            *host
 	file            string
-	endless         int64 // a file that is
 	sent, rounds    int
 	execs, freezes  int
 	halves, deafs   int
-	larges          int
 	floods, hangups int
 }
 
@@ -248,17 +245,11 @@ func (m *mixed) exec() {
 }
 
 // misbehave has clients do what they should not, until stop is called: one
-// holds half a request, one asks and never reads, one asks for as much as it
-// may and never reads, one sends anything, one comes and goes.
+// holds half a request, one asks and never reads, one sends anything, one
+// comes and goes. (TestMemoryOfACrowd has those who ask for all they may.)
 func (m *mixed) misbehave() (stop func()) {
 	done := make(chan struct{})
 	var all sync.WaitGroup
-	large := func(c net.Conn) {
-		_, _ = fmt.Fprintf(c, `{"execute":"guest-file-read","arguments":{"handle":%d,"count":%d}}`, m.endless, largest)
-		_ = c.SetReadDeadline(time.Now().Add(time.Second))
-		_, _ = io.ReadFull(c, make([]byte, 1)) // so the reply has begun
-		time.Sleep(500 * time.Millisecond)
-	}
 	for _, c := range []struct {
 		count *int
 		do    func(net.Conn)
@@ -272,7 +263,6 @@ func (m *mixed) misbehave() (stop func()) {
 				_, err = io.WriteString(c, `{"execute":"guest-info"}`)
 			}
 		}},
-		{&m.larges, large},
 		{&m.floods, func(c net.Conn) {
 			go func() { _, _ = io.Copy(io.Discard, c) }()
 			junk, random := make([]byte, 64<<10), rand.NewChaCha8([32]byte{})
