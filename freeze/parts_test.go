@@ -189,3 +189,26 @@ func FuzzState(f *testing.F) {
 		}
 	})
 }
+
+// A state file that is written anew, in whichever domain of SELinux, stays
+// the agent's.
+func TestStateKeepsLabel(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("labelling a file needs it: run the tests as root")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, stateName)
+	const name, label = "security.selinux", "system_u:object_r:qemu_ga_runtime_t:s0\x00"
+	write := func(phase State) {
+		file, err := state{Phase: phase}.write(dir)
+		require.NoError(t, err)
+		require.NoError(t, file.Close())
+	}
+	write(Frozen)
+	require.NoError(t, unix.Lsetxattr(path, name, []byte(label), 0))
+	write(Expired)
+	var found [256]byte
+	n, err := unix.Lgetxattr(path, name, found[:])
+	require.NoError(t, err)
+	require.Equal(t, label, string(found[:n]))
+}

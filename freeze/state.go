@@ -142,6 +142,7 @@ func (s state) write(dir string) (*os.File, error) {
 		_, err = file.Write(text)
 	}
 	if err == nil {
+		keepLabel(path, file)
 		err = os.Rename(path+".new", path)
 	}
 	if err != nil {
@@ -149,6 +150,22 @@ func (s state) write(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("cannot write the state file: %w", err)
 	}
 	return file, nil
+}
+
+// keepLabel gives a file the SELinux label of the one that it will replace. An
+// administrator's thaw, or a package's, runs in another domain than the agent,
+// whose files the agent in its own may neither read nor remove.
+func keepLabel(old string, file *os.File) {
+	const name = "security.selinux"
+	var label, given [256]byte
+	n, err := unix.Lgetxattr(old, name, label[:])
+	if err != nil {
+		return // there is none
+	}
+	if m, err := unix.Fgetxattr(int(file.Fd()), name, given[:]); err == nil && bytes.Equal(label[:n], given[:m]) {
+		return
+	}
+	_ = unix.Fsetxattr(int(file.Fd()), name, label[:n], 0)
 }
 
 // amend writes a state with fewer targets into a file of write's while

@@ -153,9 +153,12 @@ func (d *debian) switchMemory() {
 	var said []string
 	for _, b := range blocks {
 		for _, online := range []bool{false, true} {
-			said = append(said, string(d.agent.Call("guest-set-memory-blocks", map[string]any{
+			d.agent.Send("guest-set-memory-blocks", map[string]any{
 				"mem-blks": []map[string]any{{"phys-index": b.Index, "online": online}},
-			})))
+			})
+			answer, err := d.agent.Reply(systemLimit) // what lies there moves first
+			require.NoError(d.t, err)
+			said = append(said, string(answer))
 		}
 		if strings.Contains(said[len(said)-2], "success") { // the kernel needs some of them
 			require.Contains(d.t, said[len(said)-1], "success")
