@@ -21,7 +21,7 @@ func TestOpenRC(t *testing.T) {
 	afterBoot(v)
 	v.Mount(vm.Disk{Name: "data", FS: "ext4"})
 
-	install(t, v, "/var/tmp/qemu-ga.deb")
+	run(t, v, "dpkg --install /var/tmp/qemu-ga.deb")
 	run(t, v, "rc-service qemu-guest-agent status")
 	require.Contains(t, v.Sh("rc-update show default"), "qemu-guest-agent")
 	seen := len(v.Events())
