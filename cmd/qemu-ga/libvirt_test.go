@@ -83,7 +83,7 @@ func TestLibvirt(t *testing.T) {
 	t.Run("shutdown", func(t *testing.T) {
 		d := d.In(t)
 		d.Sh("mkdir -p /sbin; printf '#!/bin/sh\nexec busybox poweroff -f\n' >/sbin/poweroff; chmod +x /sbin/poweroff")
-		d.VirshDomain("shutdown", "--mode", "agent")
+		d.ShutDown()
 		d.Until(settle, "the domain is gone", func() bool { return !strings.Contains(d.Virsh("list"), "running") })
 	})
 }

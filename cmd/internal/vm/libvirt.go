@@ -110,6 +110,15 @@ func (d *Domain) VirshDomain(command string, args ...string) string {
 	return d.Virsh(append([]string{command, domainName}, args...)...)
 }
 
+// ShutDown has libvirt shut the guest down through the agent. The guest is off
+// at once, and libvirt may then miss its agent before it notices that.
+func (d *Domain) ShutDown() {
+	d.t.Helper()
+	if output, err := d.virsh("shutdown", domainName, "--mode", "agent"); err != nil {
+		require.Contains(d.t, output, "End of file from agent socket")
+	}
+}
+
 // Connected waits until libvirt has found the agent.
 func (d *Domain) Connected() {
 	d.t.Helper()
