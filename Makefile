@@ -29,7 +29,7 @@ demo: build ## freeze and thaw a scratch guest, and show how long writers stall
 
 test: build audit ## run all tests: units, real filesystems, the real qemu-ga, VMs
 	.ci/setup
-	QGA_REFERENCE=$(CACHE)/reference/qemu-ga $(GO) test -count=1 -timeout=30m ./...
+	QGA_REFERENCE=$(CACHE)/reference/qemu-ga $(GO) test -count=1 -timeout=60m ./...
 	QGA_REFERENCE=$(CACHE)/reference/qemu-ga GO=$(GO) .ci/fuzz 200x $(CACHE)/fuzz-short.md
 
 compat: build ## compare every reply with the real qemu-ga's

@@ -36,7 +36,7 @@ remove_policy() {
 	semodule -r qemu-ga >/dev/null 2>&1 || true
 	command -v restorecon >/dev/null || return 0
 	for path in "$agent" /etc/qemu /etc/qemu-ga /usr/libexec/qemu-ga /run/qemu-ga* /run/qga* /var/log/qemu-ga*; do
-		[ ! -e "$path" ] || restorecon -R "$path" || true
+		[ ! -e "$path" ] || restorecon -R "$path" >/dev/null 2>&1 || true
 	done
 }
 

@@ -17,9 +17,3 @@ func deb(t *testing.T, version string) string {
 	t.Helper()
 	return vm.AgentPackage(t, "deb", version)
 }
-
-// apk builds our package for Alpine.
-func apk(t *testing.T) string {
-	t.Helper()
-	return vm.AgentPackage(t, "apk", oldVersion)
-}
