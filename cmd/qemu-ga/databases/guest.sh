@@ -11,7 +11,7 @@ printf '\nsave 3600 1\n' >>/etc/redis/redis.conf
 mkdir -m 750 /var/lib/redis/aof
 chown redis:redis /var/lib/redis/aof
 systemctl start postgresql mariadb redis-server
-runuser -u redis -- redis-server --port 6380 --dir /var/lib/redis/aof --appendonly yes --daemonize yes
+runuser -u redis -- redis-server --port 6380 --dir /var/lib/redis/aof --appendonly yes --appendfsync always --daemonize yes
 
 runuser -u postgres -- psql -X -q -c 'CREATE TABLE load (n BIGSERIAL PRIMARY KEY, v TEXT)'
 mariadb -e 'CREATE DATABASE load_test; CREATE TABLE load_test.load_table (n BIGINT AUTO_INCREMENT PRIMARY KEY, v TEXT);
