@@ -19,8 +19,8 @@
 //   - open: every target, before anything is frozen (target.go);
 //   - sync: through the freezer, while applications run on (presync.go);
 //   - hooks: the applications' own preparations, and a sync of what they have
-//     written (hooks.go; which they are
-//     hookdir.go and trusted.go, one run hook.go, its process gate.go);
+//     written (hooks.go; which they are hookdir.go and trusted.go, one run
+//     hook.go, its process gate.go);
 //   - rehearsal: each filesystem is frozen and thawed by itself, which leaves
 //     the kernel prepared and the journals empty (rehearsal.go);
 //   - window: the freezer, a child process, calls FIFREEZE level by level
