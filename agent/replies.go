@@ -34,7 +34,8 @@ type replies struct {
 	holders []*share // in the order in which they came to hold something
 }
 
-// share is what one command's reply has of it.
+// share is what one command's reply has of it. A nil share is that of a reply
+// which is no command's: it has any room, and nothing to give back.
 type share struct {
 	of   *replies
 	size int
@@ -52,8 +53,8 @@ func (r *replies) shared(ctx context.Context) (context.Context, *share) {
 	return context.WithValue(ctx, shareKey{}, s), s
 }
 
-// shareOf returns the share of the command that is being served; nil, which
-// has any room, outside of a session.
+// shareOf returns the share of the command that is being served; nil outside of
+// a session.
 func shareOf(ctx context.Context) *share {
 	s, _ := ctx.Value(shareKey{}).(*share)
 	return s
@@ -93,6 +94,9 @@ func (r *replies) hurry() {
 
 // sending notes that the reply has been made and is sent now. hang ends that.
 func (s *share) sending(hang func()) {
+	if s == nil {
+		return
+	}
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	s.hang, s.since = hang, time.Now()
@@ -100,6 +104,9 @@ func (s *share) sending(hang func()) {
 
 // release gives the share back.
 func (s *share) release() {
+	if s == nil {
+		return
+	}
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	s.of.resize(s, 0)

@@ -240,9 +240,7 @@ func (s *session) run(parent context.Context, c *Command, req qapi.Request, room
 		if got := <-results; c.is(freezes) && got.err == nil {
 			a.undo()
 		}
-		if room != nil {
-			room.release()
-		}
+		room.release()
 	}()
 	return nil, nil, false
 }
@@ -254,13 +252,10 @@ func (s *session) setRunning(r *run) {
 	s.press()
 }
 
-// deliver is answer, after which the answer's room is given back, if it has
-// any.
+// deliver is answer, after which the answer's room is given back.
 func (s *session) deliver(req qapi.Request, c *Command, ret any, err error, room *share) error {
-	if room != nil {
-		room.sending(func() { _ = s.conn.Close() })
-		defer room.release()
-	}
+	room.sending(func() { _ = s.conn.Close() })
+	defer room.release()
 	return s.answer(req, c, ret, err)
 }
 

@@ -38,6 +38,7 @@ func StartDomain(t testing.TB, config Config) *Domain {
 	if os.Geteuid() != 0 {
 		missing(t, "root, which libvirtd needs,", "the tests as root")
 	}
+	takeTurn(t)
 	v, listener := prepare(t, config)
 	initramfs(t, config, v.path("initramfs"))
 	d := &Domain{VM: v}

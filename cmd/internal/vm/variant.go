@@ -58,6 +58,9 @@ var (
 	}
 	// SysVinit has sysvinit in place of systemd.
 	SysVinit = Variant{Name: "sysvinit", Packages: append([]string{"sysv-rc"}, sysVinitPackages...), Script: quietInittab}
+	// OpenRC has OpenRC's services in place of systemd's; process 1 is
+	// sysvinit's.
+	OpenRC = Variant{Name: "openrc", Packages: append([]string{"openrc"}, sysVinitPackages...), Script: quietInittab}
 	// DistroAgent has Debian's own qemu-guest-agent.
 	DistroAgent = Variant{Name: "qemu-guest-agent", Packages: []string{"qemu-guest-agent"}}
 )

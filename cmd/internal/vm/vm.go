@@ -88,6 +88,7 @@ const commandLine = "console=ttyS0 quiet no_timer_check mitigations=off nokaslr 
 func Start(t testing.TB, config Config) *VM {
 	t.Helper()
 	Tools(t, "qemu-system-x86_64")
+	takeTurn(t)
 	v, listener := prepare(t, config)
 	initramfs(t, config, v.path("initramfs"))
 	options := []string{"-no-reboot", "-append", audited(commandLine + "panic=-1 " + config.KernelArgs)}

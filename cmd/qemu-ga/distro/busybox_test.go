@@ -43,7 +43,7 @@ func TestBusyboxInit(t *testing.T) {
 	require.JSONEq(t, "1", string(host.Call("guest-fsfreeze-thaw", nil)))
 	host.Close()
 	// The agent and its freezer: the agent that init starts next thaws.
-	endsFrozen(t, v, "killall -KILL qemu-ga")
+	endsFrozen(t, v, freezeAll, "killall -KILL qemu-ga")
 
 	sleeps(v)
 	shutsDown(t, v, running)

@@ -60,16 +60,22 @@ func portOpen(open bool) map[string]any {
 	return map[string]any{"id": vm.AgentPortID, "open": open}
 }
 
-// endsFrozen has a command end the agent in some way while everything is
-// frozen. Nothing is afterwards.
-func endsFrozen(t *testing.T, v *vm.VM, command string) {
+// endsFrozen has a command end the agent in some way while what freezes freezes
+// is frozen. Nothing is afterwards.
+func endsFrozen(t *testing.T, v *vm.VM, freezes func(*testing.T, *vm.VM, *vm.Agent), command string) {
 	t.Helper()
 	host := hosted(v)
-	host.Call("guest-fsfreeze-freeze", nil)
-	require.True(t, v.Accepts(500*time.Millisecond, dataDisk)[0].Blocked)
+	freezes(t, v, host)
 	host.Close()
 	run(t, v, command)
 	require.True(t, v.Accepts(atOnce, dataDisk)[0].OK, "something is frozen still")
+}
+
+// freezeAll freezes all filesystems.
+func freezeAll(t *testing.T, v *vm.VM, host *vm.Agent) {
+	t.Helper()
+	host.Call("guest-fsfreeze-freeze", nil)
+	require.True(t, v.Accepts(500*time.Millisecond, dataDisk)[0].Blocked)
 }
 
 // sleeps has the guest sleep, and wakes it.

@@ -17,3 +17,9 @@ func deb(t *testing.T, version string) string {
 	t.Helper()
 	return vm.AgentPackage(t, "deb", version)
 }
+
+// apk builds our package for Alpine.
+func apk(t *testing.T) string {
+	t.Helper()
+	return vm.AgentPackage(t, "apk", oldVersion)
+}

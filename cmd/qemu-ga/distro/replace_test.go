@@ -132,8 +132,8 @@ func settled(t *testing.T, v *vm.VM) {
 // freezeData freezes the disk that the package manager does not need.
 func freezeData(t *testing.T, v *vm.VM, host *vm.Agent) {
 	t.Helper()
-	require.JSONEq(t, "1", string(host.Call("guest-fsfreeze-freeze-list", map[string]any{"mountpoints": []string{"/mnt/data"}})))
-	require.True(t, v.Accepts(500*time.Millisecond, "/mnt/data")[0].Blocked)
+	require.JSONEq(t, "1", string(host.Call("guest-fsfreeze-freeze-list", map[string]any{"mountpoints": []string{dataDisk}})))
+	require.True(t, v.Accepts(500*time.Millisecond, dataDisk)[0].Blocked)
 }
 
 // install installs a package as an administrator does, and takes no question

@@ -67,6 +67,15 @@ func (a *agent) start(setup ...func(*exec.Cmd)) {
 	}()
 }
 
+// patience is how long this agent is given for what the C agent is given limit
+// for, as it may never come: ours has to do it, however busy the machine is.
+func (a *agent) patience(limit time.Duration) time.Duration {
+	if a.kind == ours {
+		return max(limit, soon)
+	}
+	return limit
+}
+
 // signal sends the agent a signal.
 func (a *agent) signal(s syscall.Signal) {
 	a.t.Helper()

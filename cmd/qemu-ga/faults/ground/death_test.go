@@ -214,7 +214,7 @@ func stopWith(signal syscall.Signal) func(*scene) string {
 		s.freeze()
 		s.agent.signal(signal)
 		s.settle()
-		if !s.agent.ended(watchTime) {
+		if !s.agent.ended(s.agent.patience(watchTime)) {
 			require.Equal(s, reference, s.agent.kind, "it does not stop")
 			return "does not stop; " + s.status() + s.ask("thaw", doThaw)
 		}

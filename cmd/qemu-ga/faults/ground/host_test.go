@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // soon bounds what must not take long; it is never waited for in full.
@@ -19,26 +20,27 @@ const soon = 20 * time.Second
 // host is one client of an agent, as a hypervisor is one.
 type host struct {
 	t     *testing.T
+	agent *agent
 	conn  *net.UnixConn
 	lines *bufio.Reader
 }
 
 // dial connects to an agent as soon as it listens.
-func dial(t *testing.T, socket string) *host {
-	t.Helper()
-	h := tryDial(t, socket, soon)
-	require.NotNil(t, h, "the agent does not listen")
+func dial(a *agent) *host {
+	a.t.Helper()
+	h := tryDial(a, soon)
+	require.NotNil(a.t, h, "the agent does not listen")
 	return h
 }
 
 // tryDial is dial for an agent that may never listen: it gives nil then.
-func tryDial(t *testing.T, socket string, limit time.Duration) *host {
-	t.Helper()
+func tryDial(a *agent, limit time.Duration) *host {
+	a.t.Helper()
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		conn, err := net.Dial("unix", socket)
+		conn, err := net.Dial("unix", a.socket)
 		if err == nil {
-			t.Cleanup(func() { _ = conn.Close() })
-			return &host{t: t, conn: conn.(*net.UnixConn), lines: bufio.NewReader(conn)}
+			a.t.Cleanup(func() { _ = conn.Close() })
+			return &host{t: a.t, agent: a, conn: conn.(*net.UnixConn), lines: bufio.NewReader(conn)}
 		}
 	}
 	return nil
@@ -63,9 +65,11 @@ func (h *host) send(requests ...string) {
 }
 
 // reply waits for one reply and gives what it says: the value, or the error's
-// text; that none came is an answer, too.
+// text; that none came is an answer, too. limit is how long the C agent is
+// listened to.
 func (h *host) reply(limit time.Duration) string {
 	h.t.Helper()
+	limit = h.agent.patience(limit)
 	require.NoError(h.t, h.conn.SetReadDeadline(time.Now().Add(limit)))
 	line, err := h.lines.ReadBytes('\n')
 	switch {
@@ -86,6 +90,17 @@ func (h *host) reply(limit time.Duration) string {
 		return text
 	}
 	return string(answer.Return)
+}
+
+// answered tells whether a reply is there, unread.
+func (h *host) answered() bool {
+	h.t.Helper()
+	raw, err := h.conn.SyscallConn()
+	require.NoError(h.t, err)
+	count := 0
+	require.NoError(h.t, raw.Control(func(fd uintptr) { count, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }))
+	require.NoError(h.t, err)
+	return count > 0
 }
 
 // ask sends a request and waits for its reply.

@@ -38,7 +38,7 @@ func TestMemoryOfACrowd(t *testing.T) {
 	t.Cleanup(s.clear)
 	s.agent = newAgent(t, ours, []string{"-l", os.DevNull, fmt.Sprintf("--file-read-limit=%d", largest)})
 	s.agent.start()
-	host := dial(t, s.agent.socket)
+	host := dial(s.agent)
 	require.Equal(t, pingReply, host.ask(doPing))
 	before := s.rest()
 	file := filepath.Join(t.TempDir(), "large")

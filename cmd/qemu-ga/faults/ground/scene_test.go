@@ -73,6 +73,8 @@ func play(t *testing.T, f fault, k kind) (o faults.Outcome) {
 	}
 	s := &scene{T: t, probes: make(map[string]*prober)}
 	t.Cleanup(s.clear)
+	busy := watchMachine()
+	t.Cleanup(busy.end)
 	_ = os.Remove(hookCalls)
 	s.mount("ext4", "/mnt/a")
 	if f.before != nil {
@@ -88,8 +90,8 @@ func play(t *testing.T, f fault, k kind) (o faults.Outcome) {
 	o.Failed = true
 	defer func() { o.Failed = t.Failed() }()
 	if k == ours {
-		s.host = dial(t, s.agent.socket)
-	} else if s.host = tryDial(t, s.agent.socket, watchTime); s.host == nil {
+		s.host = dial(s.agent)
+	} else if s.host = tryDial(s.agent, watchTime); s.host == nil {
 		o.Told = "nothing: the agent does not start"
 		return o
 	}
@@ -105,7 +107,7 @@ func play(t *testing.T, f fault, k kind) (o faults.Outcome) {
 	o.Still = s.still
 	if k == ours {
 		require.False(t, s.still, "something is frozen still")
-		require.LessOrEqual(t, o.Frozen, f.limit, "frozen for too long")
+		require.LessOrEqual(t, o.Frozen, f.limit+busy.allowance(), "frozen for too long")
 		require.Contains(t, o.Told, f.told)
 	}
 	return o
@@ -169,7 +171,7 @@ func (s *scene) stopped() {
 
 // settle waits until every prober can write, as long as that is worth it.
 func (s *scene) settle() {
-	for end := time.Now().Add(watchTime); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(s.agent.patience(watchTime)); ; time.Sleep(5 * time.Millisecond) {
 		waiting := false
 		for _, p := range s.probes {
 			waiting = waiting || p.waiting() > blocked/2
@@ -198,7 +200,7 @@ func (s *scene) again() string {
 func (s *scene) restart() {
 	s.Helper()
 	s.agent.start()
-	s.host = dial(s.T, s.agent.socket)
+	s.host = dial(s.agent)
 }
 
 // status gives the agent's words about the state, for the table.
@@ -248,11 +250,12 @@ func (s *scene) clear() {
 	}
 }
 
-// reports tells whether text is in the agent's own report.
+// reports waits until text is in the agent's own report.
 func (s *scene) reports(text string) {
 	s.Helper()
 	if s.agent.kind == ours {
-		require.Contains(s, s.host.ask("x-fsfreeze-report"), text)
+		report := func() bool { return strings.Contains(s.host.ask("x-fsfreeze-report"), text) }
+		require.Eventually(s, report, soon, 10*time.Millisecond, "the report does not say %s", text)
 	}
 }
 

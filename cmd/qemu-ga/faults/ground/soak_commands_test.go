@@ -52,7 +52,7 @@ func TestSoakCommands(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, freezetest.Unmount("/mnt/a")) })
 	s.agent = newAgent(t, ours, []string{"-l", os.DevNull})
 	s.agent.start()
-	m := &mixed{s: s, host: dial(t, s.agent.socket), file: filepath.Join(t.TempDir(), "file")}
+	m := &mixed{s: s, host: dial(s.agent), file: filepath.Join(t.TempDir(), "file")}
 
 	begun := time.Now()
 	m.until(commands / 10)

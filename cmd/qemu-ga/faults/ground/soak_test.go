@@ -59,7 +59,7 @@ func TestSoak(t *testing.T) {
 		pause := time.Duration(random.IntN(c.within+1)) * time.Millisecond
 		at := fmt.Sprintf("round %d: %s after %v", round, c.name, pause)
 		counts[c.name]++
-		s.host = dial(t, s.agent.socket)
+		s.host = dial(s.agent)
 		s.host.send(doFreeze)
 		time.Sleep(pause) // the moment of the fault, not a wait for anything
 		c.do(s)
@@ -113,7 +113,7 @@ func (s *scene) revive() {
 		if s.agent.ended(0) {
 			s.agent.start()
 		}
-		if h := tryDial(s.T, s.agent.socket, soon); h != nil && h.ask(doPing) == pingReply {
+		if h := tryDial(s.agent, soon); h != nil && h.ask(doPing) == pingReply {
 			h.close()
 			return
 		}
@@ -136,7 +136,7 @@ func (s *scene) recovered(at string) {
 	for _, dir := range s.dirs {
 		s.writes(at, dir, shortlyByBoth)
 	}
-	s.host = dial(s.T, s.agent.socket)
+	s.host = dial(s.agent)
 	require.Eventually(s, func() bool {
 		s.host.ask(doThaw) // the number, or the news
 		return s.host.ask(doStatus) == "thawed"

@@ -14,7 +14,7 @@ import (
 // busy machine.
 const (
 	deadline      = 4 * time.Second
-	deadlineLimit = deadline + 2*time.Second
+	deadlineLimit = deadline + 4*time.Second
 )
 
 var deadlineOption = []string{fmt.Sprintf("--fsfreeze-timeout=%d", deadline/time.Second)}

@@ -130,11 +130,19 @@ func (s *scene) writable(limit time.Duration) bool {
 	}
 }
 
+// patience is how long it is worth waiting for this agent.
+func (s *scene) patience() time.Duration {
+	if s.reference {
+		return watchTime
+	}
+	return settle
+}
+
 // ask gives the agent's answer, for the table.
 func (s *scene) ask(name, command string) string {
 	s.Helper()
 	s.host.Send(command, nil)
-	result, err := s.host.Reply(5 * time.Second)
+	result, err := s.host.Reply(max(5*time.Second, s.patience()))
 	var answered *vm.AgentError
 	switch {
 	case errors.As(err, &answered):

@@ -38,7 +38,7 @@ const journalNoise = `for i in $(seq 400); do echo "noise $i"; done | timeout 2 
 
 // soon is the most that a freeze may outlive the service, which systemd has to
 // start again on a busy machine.
-const soon = 5 * time.Second
+const soon = 10 * time.Second
 
 var unitFaults = []unitFault{
 	{
@@ -180,14 +180,6 @@ func (s *scene) unit() string {
 		return referenceUnit
 	}
 	return ourUnit
-}
-
-// patience is how long a thaw is waited for: of ours, until it must have come.
-func (s *scene) patience() time.Duration {
-	if s.reference {
-		return watchTime
-	}
-	return settle
 }
 
 // startUnit starts the agent, unless it runs, and finds its ear.
