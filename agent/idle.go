@@ -18,7 +18,8 @@ type idle struct {
 	armed atomic.Bool
 }
 
-// touch notes that something is asked.
+// touch notes that something is asked, or that what a host has asked for is no
+// longer needed.
 func (i *idle) touch() {
 	if i.do == nil {
 		return

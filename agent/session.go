@@ -83,7 +83,7 @@ func (a *Agent) serveConn(ctx context.Context, conn channel.Conn) {
 	defer stop()
 	defer func() { _ = conn.Close() }()
 	a.log.Debug("a host is connected", "peer", conn.Peer())
-	a.idle.touch()
+	defer a.idle.touch() // what it leaves behind is given back, too
 	s := &session{agent: a, conn: conn, out: &patient{conn: conn}, queue: make(chan item, readAhead)}
 	s.enc = qapi.NewEncoder(s.out)
 	s.ahead = newAhead(ctx, conn, a.large)
@@ -241,6 +241,7 @@ func (s *session) run(parent context.Context, c *Command, req qapi.Request, room
 			a.undo()
 		}
 		room.release()
+		a.idle.touch()
 	}()
 	return nil, nil, false
 }

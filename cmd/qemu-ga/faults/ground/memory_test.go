@@ -26,12 +26,15 @@ const (
 	// maxPeak is how much memory an agent may ever have, in kB: four requests
 	// as large as may be take most of it.
 	maxPeak = 640 << 10
+	// keptPart is which part of the most that it ever had an agent keeps at rest,
+	// at most: Go's notes about the heap stay.
+	keptPart = 50
 )
 
 // TestMemoryOfACrowd has as many clients as may come ask for as much as they
 // may ask for, all at once, and read nothing; and others send requests as
 // large as they may be. The agent's memory is bounded, one more client is
-// served all the time, and in the end all of it is given back.
+// served all the time, and in the end nearly all of it is given back.
 func TestMemoryOfACrowd(t *testing.T) {
 	freezetest.Need(t)
 	s := &scene{T: t, probes: make(map[string]*prober)}
@@ -80,7 +83,7 @@ func TestMemoryOfACrowd(t *testing.T) {
 	after := s.rest().memory
 	t.Logf("at rest: %d kB resident, %d before", after, before.memory)
 	require.Less(t, s.peak(), maxPeak)
-	require.Less(t, after, before.memory+maxGrowth)
+	require.Less(t, after, before.memory+s.peak()/keptPart)
 }
 
 // crowd has a number of clients do the same at once.
