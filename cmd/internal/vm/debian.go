@@ -157,8 +157,8 @@ func (v *VM) Reset() {
 }
 
 // Boots does what has the guest boot anew, and waits until it can be called
-// again. QEMU without KVM can stand still after a reset, before the kernel has
-// written a word; a guest that has come as far as the reset gets another.
+// again. QEMU without KVM can be very slow after a reset: a guest that has come
+// as far gets another.
 func (v *VM) Boots(reboot func()) {
 	v.t.Helper()
 	for len(v.control.up) > 0 {
@@ -168,7 +168,7 @@ func (v *VM) Boots(reboot func()) {
 	reboot()
 	err := v.control.greeted(bootLimit)
 	if err != nil && v.Happened(seen, "RESET", nil) {
-		v.t.Logf("reset once more: %v after a reset", err)
+		v.t.Logf("reset once more: %v after a reset; the processors stand at %q", err, cpuState.FindAllString(v.registers(), -1))
 		v.QMP("system_reset", nil)
 		err = v.control.greeted(bootLimit)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // initLimit is for what an init or the firmware does on a very busy machine.
-const initLimit = 5 * time.Minute
+const initLimit = 10 * time.Minute
 
 // dataDisk is what the guests with other inits freeze.
 const dataDisk = "/mnt/data"
@@ -90,28 +90,41 @@ func sleeps(v *vm.VM) {
 	host.Sync(initLimit)
 }
 
+// reboots has the guest boot anew by guest-shutdown. between is called when the
+// agent has gone.
+func reboots(t *testing.T, v *vm.VM, between func()) {
+	t.Helper()
+	seen := len(v.Events())
+	host := hosted(v)
+	v.Boots(func() {
+		host.Send("guest-shutdown", map[string]any{"mode": "reboot"})
+		event(v, seen, "VSERPORT_CHANGE", portOpen(false))
+		host.Close()
+		between()
+	})
+	require.True(t, v.Happened(seen, "RESET", map[string]any{"guest": true, "reason": "guest-reset"}))
+}
+
+// turnsOff has the guest turn itself off by guest-shutdown.
+func turnsOff(v *vm.VM) {
+	seen := len(v.Events())
+	hosted(v).Send("guest-shutdown", nil)
+	event(v, seen, "SHUTDOWN", map[string]any{"guest": true, "reason": "guest-shutdown"})
+}
+
 // shutsDown has the guest do what each mode of guest-shutdown says, as the host
 // sees it: it boots anew, stands still, and is off. Between, its boots start
 // the agent, without the port and with it. booted waits until a boot has
 // started everything, and requires that the agent runs.
 func shutsDown(t *testing.T, v *vm.VM, booted func()) {
 	t.Helper()
-	seen := len(v.Events())
-	host := hosted(v)
-	v.Boots(func() {
-		host.Send("guest-shutdown", map[string]any{"mode": "reboot"})
-		// The next boot is to be one without the port.
-		event(v, seen, "VSERPORT_CHANGE", portOpen(false))
-		host.Close()
-		v.HotUnplugPort()
-	})
-	require.True(t, v.Happened(seen, "RESET", map[string]any{"guest": true, "reason": "guest-reset"}))
+	reboots(t, v, v.HotUnplugPort) // the next boot is to be one without the port
 	booted()
-	seen = len(v.Events())
+	seen := len(v.Events())
 	v.HotPlugPort()
 	event(v, seen, "VSERPORT_CHANGE", portOpen(true))
 
-	host = hosted(v)
+	host := hosted(v)
 	host.Send("guest-shutdown", map[string]any{"mode": "halt"})
 	v.Until(initLimit, "the guest stands still", v.Halted)
 	host.Close()
@@ -119,6 +132,5 @@ func shutsDown(t *testing.T, v *vm.VM, booted func()) {
 	seen = len(v.Events())
 	v.Reset()
 	event(v, seen, "VSERPORT_CHANGE", portOpen(true))
-	hosted(v).Send("guest-shutdown", nil)
-	event(v, seen, "SHUTDOWN", map[string]any{"guest": true, "reason": "guest-shutdown"})
+	turnsOff(v)
 }
