@@ -76,11 +76,12 @@ func TestSoakCommands(t *testing.T) {
 
 // condition is what an agent at rest has of the machine.
 type condition struct {
-	memory, files, threads, children int
+	memory, heap, files, threads, children int
 }
 
 func (c condition) String() string {
-	return fmt.Sprintf("%d kB resident, %d descriptors, %d threads, %d children", c.memory, c.files, c.threads, c.children)
+	return fmt.Sprintf("%d kB resident, %d kB of it its own, %d descriptors, %d threads, %d children",
+		c.memory, c.heap, c.files, c.threads, c.children)
 }
 
 // rest waits until the agent has nothing more to do, uses no CPU and has given
@@ -88,8 +89,10 @@ func (c condition) String() string {
 func (s *scene) rest() (c condition) {
 	s.Helper()
 	settled := 0
-	for last := -1; settled < 2; {
-		time.Sleep(1100 * time.Millisecond) // more than the agent's idea of a pause, in two steps
+	for last := -1; settled < 4; {
+		// Twice the agent's idea of a pause: the last of a client can take less
+		// of the CPU than is counted, and begins another.
+		time.Sleep(1100 * time.Millisecond)
 		ticks := s.ticks()
 		if settled++; ticks != last {
 			settled = 0
@@ -105,7 +108,7 @@ func (s *scene) rest() (c condition) {
 		require.NoError(s, err)
 		children += len(strings.Fields(string(text)))
 	}
-	return condition{s.procStatus("VmRSS"), s.descriptors(), len(threads), children}
+	return condition{s.procStatus("VmRSS"), s.procStatus("RssAnon"), s.descriptors(), len(threads), children}
 }
 
 // descriptors is how many the agent has.
