@@ -157,22 +157,14 @@ func (v *VM) Reset() {
 }
 
 // Boots does what has the guest boot anew, and waits until it can be called
-// again. QEMU without KVM can be very slow after a reset: a guest that has come
-// as far gets another.
+// again.
 func (v *VM) Boots(reboot func()) {
 	v.t.Helper()
 	for len(v.control.up) > 0 {
 		<-v.control.up // an earlier boot's
 	}
-	seen := len(v.Events())
 	reboot()
-	err := v.control.greeted(bootLimit)
-	if err != nil && v.Happened(seen, "RESET", nil) {
-		v.t.Logf("reset once more: %v after a reset; the processors stand at %q", err, cpuState.FindAllString(v.registers(), -1))
-		v.QMP("system_reset", nil)
-		err = v.control.greeted(bootLimit)
-	}
-	require.NoError(v.t, err, "the guest does not boot anew")
+	require.NoError(v.t, v.control.greeted(2*bootLimit), "the guest does not boot anew")
 }
 
 // Push writes a file in the guest, with the directories above it.

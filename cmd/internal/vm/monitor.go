@@ -76,19 +76,13 @@ func (v *VM) QMP(command string, args any) json.RawMessage {
 //	RIP=ffffffff8102b1a5 RFL=00000002 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=1
 var cpuState = regexp.MustCompile(`FL=([0-9a-f]{8}) .* HLT=([01])`)
 
-// registers is what QEMU's monitor shows of all processors.
-func (v *VM) registers() (text string) {
-	v.t.Helper()
-	require.NoError(v.t, json.Unmarshal(v.QMP("human-monitor-command", map[string]any{"command-line": "info registers -a"}), &text))
-	return text
-}
-
 // Halted tells whether all processors have stopped for good: each waits for an
 // interrupt, and takes none.
 func (v *VM) Halted() bool {
 	v.t.Helper()
 	const takesInterrupts = 1 << 9
-	registers := v.registers()
+	var registers string
+	require.NoError(v.t, json.Unmarshal(v.QMP("human-monitor-command", map[string]any{"command-line": "info registers -a"}), &registers))
 	cpus := cpuState.FindAllStringSubmatch(registers, -1)
 	require.NotEmpty(v.t, cpus, registers)
 	for _, cpu := range cpus {

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // missing ends a test that cannot run here: where nothing may be skipped it
@@ -61,12 +60,8 @@ func Reference(t testing.TB) string {
 func Build(t testing.TB, pkg string) string {
 	t.Helper()
 	dir := filepath.Join(root(), ".cache", "bin")
-	require.NoError(t, os.MkdirAll(dir, 0o755))
 	// Tests of several packages may be at it at the same time.
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	require.NoError(t, err)
-	defer func() { _ = lock.Close() }()
-	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	defer lockDir(t, dir)()
 
 	path := filepath.Join(dir, filepath.Base(pkg))
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, pkg)

@@ -17,15 +17,13 @@ import (
 
 // turn is a test's place among those that have guests.
 type turn struct {
+	mu     sync.Mutex
 	place  *os.File
 	guests int
 }
 
-// turns are those of this process, by the name of the test.
-var (
-	turnsMu sync.Mutex
-	turns   = map[string]*turn{}
-)
+// turns are those of this process: a *turn by the name of each test.
+var turns sync.Map
 
 // takeTurn waits until fewer tests have guests than there are processors, of
 // all processes that run this module's tests, and keeps the place until t ends.
@@ -35,43 +33,25 @@ var (
 func takeTurn(t testing.TB) {
 	t.Helper()
 	name, _, _ := strings.Cut(t.Name(), "/")
-	for !joinTurn(name) {
-		place := freePlace(t)
-		if place == nil {
-			time.Sleep(100 * time.Millisecond)
-			continue
-		}
-		turnsMu.Lock()
-		if turns[name] == nil {
-			turns[name] = &turn{place: place}
-		} else {
-			_ = place.Close() // another subtest's was first
-		}
-		turnsMu.Unlock()
-	}
-	t.Cleanup(func() { leaveTurn(name) })
-}
-
-// joinTurn adds a guest to a test that has a place, and reports whether it has.
-func joinTurn(name string) bool {
-	turnsMu.Lock()
-	defer turnsMu.Unlock()
-	if turns[name] == nil {
-		return false
-	}
-	turns[name].guests++
-	return true
-}
-
-// leaveTurn gives the place up with the test's last guest.
-func leaveTurn(name string) {
-	turnsMu.Lock()
-	defer turnsMu.Unlock()
-	mine := turns[name]
-	mine.guests--
+	value, _ := turns.LoadOrStore(name, &turn{})
+	mine := value.(*turn)
+	mine.mu.Lock()
+	defer mine.mu.Unlock()
 	if mine.guests == 0 {
-		delete(turns, name)
-		_ = mine.place.Close()
+		for mine.place = freePlace(t); mine.place == nil; mine.place = freePlace(t) {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	mine.guests++
+	t.Cleanup(mine.leave)
+}
+
+// leave gives the place up with the test's last guest.
+func (t *turn) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.guests--; t.guests == 0 {
+		_ = t.place.Close()
 	}
 }
 

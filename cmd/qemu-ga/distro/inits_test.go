@@ -60,6 +60,13 @@ func portOpen(open bool) map[string]any {
 	return map[string]any{"id": vm.AgentPortID, "open": open}
 }
 
+// afterBoot waits until init's scripts have started everything.
+func afterBoot(v *vm.VM) {
+	v.Until(bootLimit, "the boot is over", func() bool {
+		return v.Try(atOnce, "/bin/sh", "-c", "runlevel | grep -q ' 2$' && ! pgrep -x 'rc|rcS|openrc' >/dev/null").Status == 0
+	})
+}
+
 // endsFrozen has a command end the agent in some way while what freezes freezes
 // is frozen. Nothing is afterwards.
 func endsFrozen(t *testing.T, v *vm.VM, freezes func(*testing.T, *vm.VM, *vm.Agent), command string) {

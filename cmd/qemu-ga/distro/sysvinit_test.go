@@ -50,10 +50,3 @@ func TestSysVinit(t *testing.T) {
 		run(t, v, "service qemu-guest-agent status")
 	})
 }
-
-// afterBoot waits until init's scripts have started everything.
-func afterBoot(v *vm.VM) {
-	v.Until(bootLimit, "the boot is over", func() bool {
-		return v.Try(atOnce, "/bin/sh", "-c", "runlevel | grep -q ' 2$' && ! pgrep -x 'rc|rcS|openrc' >/dev/null").Status == 0
-	})
-}

@@ -191,18 +191,9 @@ var channelFaults = []fault{
 // how many answers fit into the socket.
 func fill(s *scene, h *host, limit int) int {
 	s.Helper()
-	raw, err := h.conn.SyscallConn()
-	require.NoError(s, err)
-	answers := func() (count int) {
-		require.NoError(s, raw.Control(func(fd uintptr) {
-			count, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ)
-		}))
-		require.NoError(s, err)
-		return count / len(pingLine)
-	}
 	for sent := range limit {
 		h.send(doPing)
-		for end := time.Now().Add(time.Second); answers() <= sent; time.Sleep(50 * time.Microsecond) {
+		for end := time.Now().Add(time.Second); h.unread()/len(pingLine) <= sent; time.Sleep(50 * time.Microsecond) {
 			if time.Now().After(end) {
 				return sent // this one does not fit
 			}

@@ -92,15 +92,15 @@ func (h *host) reply(limit time.Duration) string {
 	return string(answer.Return)
 }
 
-// answered tells whether a reply is there, unread.
-func (h *host) answered() bool {
+// unread is how many bytes of replies are there and were not read.
+func (h *host) unread() int {
 	h.t.Helper()
 	raw, err := h.conn.SyscallConn()
 	require.NoError(h.t, err)
 	count := 0
 	require.NoError(h.t, raw.Control(func(fd uintptr) { count, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }))
 	require.NoError(h.t, err)
-	return count > 0
+	return count
 }
 
 // ask sends a request and waits for its reply.
