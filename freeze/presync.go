@@ -3,6 +3,7 @@ package freeze
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"time"
@@ -156,12 +157,13 @@ func (s *stallWatch) begin(i int, t target) {
 
 func (s *stallWatch) end(i int) { delete(s.syncs, i) }
 
-// check, called once a period, tells of the first target whose devices have
-// completed no write for as long as the limit. The devices that the filesystem
+// check, called once a period, tells of the first target in the plan's order
+// whose devices have completed no write for as long as the limit. The devices that the filesystem
 // sits on count, not the disks below: others may keep those busy. Periods are
 // added up, as a clock may go on while the guest is paused.
-func (s *stallWatch) check() error {
-	for _, w := range s.syncs {
+func (s *stallWatch) check() (err error) {
+	for _, i := range slices.Sorted(maps.Keys(s.syncs)) {
+		w := s.syncs[i]
 		n, known := completed(s.sys, w.Devices)
 		if n != w.completed {
 			w.completed, w.idle = n, 0
@@ -172,10 +174,10 @@ func (s *stallWatch) check() error {
 		if !known {
 			limit *= blindPatience
 		}
-		if w.idle >= limit {
-			return fmt.Errorf("cannot freeze %s: its disk (%s) has completed no write for %v, so it is hung; nothing was frozen",
+		if w.idle >= limit && err == nil {
+			err = fmt.Errorf("cannot freeze %s: its disk (%s) has completed no write for %v, so it is hung; nothing was frozen",
 				w.point, w.Source, limit)
 		}
 	}
-	return nil
+	return err
 }

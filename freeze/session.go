@@ -285,9 +285,9 @@ func (s *session) mark(phase State) {
 	s.e.keeper.wait()
 }
 
-// disown takes what somebody else had frozen before out of the state file: a
-// later process must not thaw it. It is not written again for less, as
-// filesystems are frozen by now.
+// disown takes what somebody else had frozen before out of the state file, and
+// the freeze's caller hears of nothing before: a later process must not thaw
+// it. It is not written again for less, as filesystems are frozen by now.
 func (s *session) disown() {
 	others := func(r result) bool { return r.Freeze == unix.EBUSY }
 	if !slices.ContainsFunc(s.results, others) {
@@ -301,6 +301,7 @@ func (s *session) disown() {
 		}
 	}
 	s.e.keeper.amend(amended)
+	s.e.keeper.wait()
 }
 
 // undo takes back what was begun, after a failure or when there was nothing
