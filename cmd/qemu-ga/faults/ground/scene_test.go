@@ -73,8 +73,8 @@ func play(t *testing.T, f fault, k kind) (o faults.Outcome) {
 	}
 	s := &scene{T: t, probes: make(map[string]*prober)}
 	t.Cleanup(s.clear)
-	busy := watchMachine()
-	t.Cleanup(busy.end)
+	late := freezetest.WatchLateness()
+	t.Cleanup(late.End)
 	_ = os.Remove(hookCalls)
 	s.mount("ext4", "/mnt/a")
 	if f.before != nil {
@@ -107,7 +107,7 @@ func play(t *testing.T, f fault, k kind) (o faults.Outcome) {
 	o.Still = s.still
 	if k == ours {
 		require.False(t, s.still, "something is frozen still")
-		require.LessOrEqual(t, o.Frozen, f.limit+busy.allowance(), "frozen for too long")
+		require.LessOrEqual(t, o.Frozen, f.limit+late.Allowance(), "frozen for too long")
 		require.Contains(t, o.Told, f.told)
 	}
 	return o
