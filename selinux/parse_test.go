@@ -131,15 +131,18 @@ func TestTryWithoutCapability(t *testing.T) {
 	}
 	done := make(chan []Denial)
 	go func() {
-		runtime.LockOSThread() // and the thread ends with the goroutine
-		_, err := setAdmin(false)
-		if err != nil {
-			close(done)
+		defer close(done)
+		runtime.LockOSThread()
+		if _, err := setAdmin(false); err != nil {
 			return
 		}
+		defer func() {
+			if _, err := setAdmin(true); err == nil {
+				runtime.UnlockOSThread() // else no other test is to run on the thread
+			}
+		}()
 		r, w, err := os.Pipe()
 		if err != nil {
-			close(done)
 			return
 		}
 		defer r.Close()

@@ -33,6 +33,7 @@ func debianPackage(d *debian) {
 	require.NotContains(d.t, said, "could not be installed")
 	d.t.Logf("%s\ndenied: %s", said, d.denialsOf(""))
 	require.Contains(d.t, string(d.Pull(scriptDomain)), ":dpkg_script_t:")
+	require.NotEmpty(d.t, d.audited(policyLoaded))
 	d.requireInstalled(oldVersion)
 	require.Contains(d.t, d.must("ls", "-Z", "/etc/qemu/fsfreeze-hook"), ":qemu_ga_hook_exec_t:")
 }
@@ -54,6 +55,9 @@ func (d *debian) requireInstalled(version string) {
 // out is load_policy, which may not use the /dev/null that the test gives it.
 const packagePrograms = `comm="(qemu-ga|dpkg|postinst|prerm|postrm|sh|semodule|restorecon|setfiles|systemctl|deb-systemd-.*|udevadm)"|qemu_ga`
 
+// policyLoaded is what the kernel has to say when a policy is loaded.
+const policyLoaded = "type=MAC_POLICY_LOAD"
+
 // modules are the names of the policy's modules.
 func (d *debian) modules() []string {
 	d.t.Helper()
@@ -69,13 +73,15 @@ func (d *debian) freezeDB() {
 	d.agent.Close()
 }
 
-// debianUpgrade: an upgrade thaws, and leaves the new agent confined.
+// debianUpgrade: an upgrade thaws, leaves the policy alone, whose module is the
+// same, and the new agent confined.
 func debianUpgrade(d *debian) {
 	d.freezeDB()
 	d.forget()
 	said := d.asAdministrator("dpkg --install " + newPackage)
 	d.t.Logf("%s\ndenied: %s", said, d.denialsOf(""))
 	require.True(d.t, d.Accepts(settle, "/mnt/db")[0].OK, "something is frozen still")
+	require.Empty(d.t, d.audited(policyLoaded), "the same module needs no new policy")
 	d.requireInstalled(newVersion)
 	d.connect()
 	require.Contains(d.t, string(d.agent.Call("x-selinux-status", nil)), `"confined"`)

@@ -320,6 +320,12 @@ func (d *debian) denials() string {
 // denialsOf are those since forget in whose line a pattern is.
 func (d *debian) denialsOf(pattern string) string {
 	d.t.Helper()
+	return d.audited("denied.*(" + pattern + ")")
+}
+
+// audited are the lines of the audit log since forget in which a pattern is.
+func (d *debian) audited(pattern string) string {
+	d.t.Helper()
 	return d.must("/bin/sh", "-c",
-		`tail -n +$(($(cat /run/audited) + 1)) /var/log/audit/audit.log | grep -a "denied" | grep -aE "$1" || true`, "sh", pattern)
+		`tail -n +$(($(cat /run/audited) + 1)) /var/log/audit/audit.log | grep -aE "$1" || true`, "sh", pattern)
 }
