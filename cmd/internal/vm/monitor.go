@@ -106,7 +106,7 @@ func (v *VM) Events() []qmp.Event {
 // ones that the caller knows from Events.
 func (v *VM) WaitEvent(seen int, name string, data map[string]any) {
 	v.t.Helper()
-	v.Until(20*time.Second, "the event "+name, func() bool { return v.Happened(seen, name, data) })
+	v.Until(time.Minute, "the event "+name, func() bool { return v.Happened(seen, name, data) })
 }
 
 // Happened tells whether there was an event with these data since the first
