@@ -199,12 +199,11 @@ func hangsInWindow(t *testing.T, noPresync bool) {
 	disk := hungDisk(t, "/mnt/hung")
 	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
 	e := engine(t, hangLast(t, disk, freeze.Config{StallTimeout: 2 * time.Second, NoPresync: noPresync}))
-	stall, late := longestWrite(t, dir), freezetest.WatchLateness()
-	t.Cleanup(late.End)
+	stall, allowance := longestWrite(t, dir), freezetest.WatchLateness(t)
 	_, err := e.Freeze(t.Context(), freeze.Request{})
 	require.ErrorContains(t, err, "cannot freeze /mnt/hung: its disk completes nothing; look at the disk; everything else was thawed")
 	require.Equal(t, freeze.Thawed, e.State())
-	require.Less(t, stall(), 1100*time.Millisecond+late.Allowance())
+	require.Less(t, stall(), 1100*time.Millisecond+allowance())
 	require.Equal(t, freeze.OutcomeStuck, outcomes(e.Report())["/mnt/hung"])
 }
 
@@ -213,8 +212,7 @@ func TestPausesInWindow(t *testing.T) {
 	disk := hungDisk(t, "/mnt/hung")
 	dir := mounted(t, freezetest.FS{Type: "ext4", Dir: "/mnt/a"})
 	e := engine(t, hangLast(t, disk, freeze.Config{}))
-	stall, late := longestWrite(t, dir), freezetest.WatchLateness()
-	t.Cleanup(late.End)
+	stall, allowance := longestWrite(t, dir), freezetest.WatchLateness(t)
 	done := make(chan error, 1)
 	go func() {
 		n, err := e.Freeze(t.Context(), freeze.Request{})
@@ -232,7 +230,7 @@ func TestPausesInWindow(t *testing.T) {
 	n, err := e.Thaw(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
-	require.Less(t, stall(), 1500*time.Millisecond+late.Allowance())
+	require.Less(t, stall(), 1500*time.Millisecond+allowance())
 }
 
 // longestWrite writes all the time; its result tells how long a write took at

@@ -2,7 +2,6 @@ package selinux
 
 import (
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -129,27 +128,15 @@ func TestTryWithoutCapability(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("putting CAP_SYS_ADMIN down needs it: run the tests as root")
 	}
-	done := make(chan []Denial)
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if _, err := setAdmin(false); err != nil {
-			return
-		}
-		defer func() {
-			if _, err := setAdmin(true); err == nil {
-				runtime.UnlockOSThread() // else no other test is to run on the thread
-			}
-		}()
-		r, w, err := os.Pipe()
-		if err != nil {
-			return
-		}
-		defer r.Close()
-		defer w.Close()
-		done <- New(Config{}).Try([]int{int(r.Fd())})
-	}()
-	require.Equal(t, []Denial{{OpFreeze, unix.EPERM}}, <-done)
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	defer w.Close()
+	fd := int(r.Fd())
+	s := New(Config{})
+	var denials []Denial
+	s.without(fd, func() { denials = s.Try([]int{fd}) })
+	require.Equal(t, []Denial{{OpFreeze, unix.EPERM}}, denials)
 }
 
 // A domain that may not read selinuxfs keeps its capabilities: setcap would be

@@ -73,8 +73,7 @@ func play(t *testing.T, f fault, k kind) (o faults.Outcome) {
 	}
 	s := &scene{T: t, probes: make(map[string]*prober)}
 	t.Cleanup(s.clear)
-	late := freezetest.WatchLateness()
-	t.Cleanup(late.End)
+	allowance := freezetest.WatchLateness(t)
 	_ = os.Remove(hookCalls)
 	s.mount("ext4", "/mnt/a")
 	if f.before != nil {
@@ -107,7 +106,7 @@ func play(t *testing.T, f fault, k kind) (o faults.Outcome) {
 	o.Still = s.still
 	if k == ours {
 		require.False(t, s.still, "something is frozen still")
-		require.LessOrEqual(t, o.Frozen, f.limit+late.Allowance(), "frozen for too long")
+		require.LessOrEqual(t, o.Frozen, f.limit+allowance(), "frozen for too long")
 		require.Contains(t, o.Told, f.told)
 	}
 	return o
