@@ -320,7 +320,7 @@ func (d *debian) denials() string {
 // denialsOf are those since forget in whose line a pattern is.
 func (d *debian) denialsOf(pattern string) string {
 	d.t.Helper()
-	return d.audited("denied.*(" + pattern + ")")
+	return d.audited("denied.*(" + pattern + ")|(" + pattern + ").*denied")
 }
 
 // audited are the lines of the audit log since forget in which a pattern is.
