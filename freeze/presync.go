@@ -158,9 +158,9 @@ func (s *stallWatch) begin(i int, t target) {
 func (s *stallWatch) end(i int) { delete(s.syncs, i) }
 
 // check, called once a period, tells of the first target in the plan's order
-// whose devices have completed no write for as long as the limit. The devices that the filesystem
-// sits on count, not the disks below: others may keep those busy. Periods are
-// added up, as a clock may go on while the guest is paused.
+// whose devices have completed no write for as long as the limit. The devices
+// that the filesystem sits on count, not the disks below: others may keep those
+// busy. Periods are added up, as a clock may go on while the guest is paused.
 func (s *stallWatch) check() (err error) {
 	for _, i := range slices.Sorted(maps.Keys(s.syncs)) {
 		w := s.syncs[i]
